@@ -1,0 +1,1 @@
+"""The site, and the human side: tasks in, comparisons ranked, data out. Never imports torch or rlhf."""

@@ -1,0 +1,144 @@
+"""Prompts (people see "tasks"), the imports they came in with, and their completions ("instructions")."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+def hash_text(*parts: str) -> str:
+    """SHA-256 of the parts; white space at the ends and runs of it make no difference."""
+    canonical = json.dumps([" ".join(part.split()) for part in parts], ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Domain(models.TextChoices):
+    CUSTOMER_SERVICE = "customer-service", _("Customer service")
+    CODE = "code", _("Code")
+    WRITING = "writing", _("Writing")
+    MULTI_AGENT = "multi-agent", _("Several agents")
+    GENERAL = "general", _("General")
+
+
+class PromptImport(models.Model):
+    """One file of tasks: where it stands, what it brought."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    project = models.ForeignKey("annotator.Project", models.CASCADE, related_name="imports")
+    name = models.CharField(max_length=200)
+    file = models.FileField(upload_to="imports/", max_length=300)
+    sha256 = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    format = models.CharField(max_length=32, blank=True)
+    default_domain = models.CharField(max_length=32, choices=Domain, default=Domain.GENERAL)
+    counts = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} → {self.project}"
+
+
+class PromptQuerySet(models.QuerySet["Prompt"]):
+    def for_training(self) -> PromptQuerySet:
+        return self.filter(is_held_out=False)
+
+    def held_out(self) -> PromptQuerySet:
+        return self.filter(is_held_out=True)
+
+
+class Prompt(models.Model):
+    """What the generator sees: a description and/or examples, in a domain and a language."""
+
+    project = models.ForeignKey("annotator.Project", models.CASCADE, related_name="prompts")
+    batch = models.ForeignKey(PromptImport, models.PROTECT, null=True, blank=True, related_name="prompts")
+    text = models.TextField(max_length=20_000)
+    examples = models.JSONField(default=list, blank=True, help_text='[{"input": …, "output": …}], shown')
+    held_out_examples = models.JSONField(
+        default=list, blank=True, help_text="The same form; never shown, only for the gold metric."
+    )
+    reference = models.TextField(
+        blank=True, max_length=20_000, help_text="An instruction written by a person."
+    )
+    domain = models.CharField(max_length=32, choices=Domain, default=Domain.GENERAL)
+    language = models.CharField(max_length=16, default="en")
+    hash = models.CharField(max_length=64, editable=False)
+    is_held_out = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PromptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "hash"], name="prompt_hash_unique_per_project"),
+        ]
+        indexes = [models.Index(fields=["project", "is_held_out"], name="prompt_project_held_out")]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.fill_in()
+        super().save(*args, **kwargs)
+
+    def fill_in(self) -> None:
+        """Set the hash, and the split that follows from it. Call before `bulk_create`."""
+        self.hash = hash_text(self.text, json.dumps(self.examples, ensure_ascii=False, sort_keys=True))
+        self.is_held_out = int(self.hash[:8], 16) < self.project.held_out_share * 0x1_0000_0000
+
+
+class Completion(models.Model):
+    """One candidate instruction for a prompt."""
+
+    class Source(models.TextChoices):
+        MODEL = "model", _("Written by a model")
+        IMPORTED = "imported", _("Imported")
+        EDITED = "edited", _("Improved by a person")
+
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="completions")
+    text = models.TextField(max_length=20_000)
+    text_hash = models.CharField(max_length=64, editable=False)
+    source = models.CharField(max_length=16, choices=Source, default=Source.MODEL)
+    iteration = models.PositiveIntegerField(default=1)
+    batch = models.ForeignKey(PromptImport, models.PROTECT, null=True, blank=True, related_name="completions")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["prompt", "text_hash"], name="completion_text_unique_per_prompt"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.fill_in()
+        super().save(*args, **kwargs)
+
+    def fill_in(self) -> None:
+        """Set the hash. Call before `bulk_create`."""
+        self.text_hash = hash_text(self.text)

@@ -1,0 +1,72 @@
+"""Rankings: what annotators said. Raw judgments are never changed, only superseded."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Verdict(models.TextChoices):
+    RANKED = "ranked", _("Ranked")
+    ALL_BAD = "all_bad", _("All bad")
+    CANNOT_JUDGE = "cannot_judge", _("Cannot judge")
+    UNDONE = "undone", _("Undone")
+
+
+class RankingQuerySet(models.QuerySet["Ranking"]):
+    def live(self) -> RankingQuerySet:
+        """What counts: neither superseded nor an undo."""
+        return self.filter(is_live=True)
+
+
+class Ranking(models.Model):
+    comparison = models.ForeignKey("annotator.Comparison", models.CASCADE, related_name="rankings")
+    assignment = models.ForeignKey("annotator.Assignment", models.CASCADE, related_name="rankings")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="rankings")
+    verdict = models.CharField(max_length=16, choices=Verdict, default=Verdict.RANKED)
+    ranks = models.JSONField(
+        default=dict, blank=True, help_text="{completion id: rank}; 1 is best, equal ranks are ties."
+    )
+    strength = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="1 slightly, 2 better, 3 much; only for pairs. None: not asked or tie.",
+    )
+    reason = models.CharField(max_length=500, blank=True)
+    flags = models.JSONField(default=dict, blank=True, help_text="{completion id: [flag, …]}")
+    ratings = models.JSONField(default=dict, blank=True, help_text="{completion id: {scale: value}}")
+    rationale = models.TextField(blank=True, max_length=5000)
+    improved_text = models.TextField(blank=True, max_length=20_000)
+    order = models.JSONField(default=list, help_text="Completion ids as they were shown.")
+    seconds = models.FloatField(null=True, blank=True, help_text="Spent on the page, in seconds.")
+    guideline_version = models.PositiveIntegerField(null=True, blank=True)
+    idempotency_key = models.CharField(max_length=64)
+    supersedes = models.OneToOneField(
+        "self", models.PROTECT, null=True, blank=True, related_name="superseded_by"
+    )
+    is_live = models.BooleanField(default=True)
+    is_simulated = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RankingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["comparison", "annotator"],
+                condition=models.Q(is_live=True),
+                name="ranking_one_live_per_annotator",
+            ),
+            models.UniqueConstraint(
+                fields=["annotator", "idempotency_key"], name="ranking_idempotency_key_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_live=False) | ~models.Q(verdict="undone"), name="ranking_undo_not_live"
+            ),
+        ]
+        indexes = [models.Index(fields=["annotator", "-id"], name="ranking_of_annotator")]
+
+    def __str__(self) -> str:
+        return f"{self.annotator} on {self.comparison}: {self.verdict}"

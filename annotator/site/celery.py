@@ -1,0 +1,11 @@
+"""The Celery application: two queues, `light` and `model`; tasks carry ids only."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotator.site.settings")
+
+app = Celery("prefloop")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

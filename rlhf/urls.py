@@ -1,0 +1,5 @@
+"""URLs of the model side."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []
