@@ -2,6 +2,10 @@
 
 from django.apps import AppConfig
 
+from annotator.site.celery import app as celery_app  # tasks bind to it wherever Django runs
+
+__all__ = ["AnnotatorConfig", "celery_app"]
+
 
 class AnnotatorConfig(AppConfig):
     name = "annotator"

@@ -10,10 +10,12 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from annotator.site.servers import redis_url
+
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-VAR = Path(env.str("PREFLOOP_VAR", str(BASE_DIR / "var")))
+VAR = Path(env.str("PREFLOOP_VAR", str(BASE_DIR / "var"))).resolve()
 """Everything this installation writes: database, key, models, checkpoints, snapshots, logs."""
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -132,16 +134,9 @@ TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 
 # Files
 STATIC_URL = "static/"
-STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
-}
+WHITENOISE_USE_FINDERS = True  # served from where they lie: no copy that could be stale
+WHITENOISE_MAX_AGE = 0 if DEBUG else 60
 MEDIA_ROOT = VAR / "files"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=64 * 1024 * 1024)
@@ -168,7 +163,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 
 # Jobs
 REDIS_URL = env.str("REDIS_URL", default="")
-CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{VAR / 'redis.sock'}"
+CELERY_BROKER_URL = REDIS_URL or redis_url(VAR)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
