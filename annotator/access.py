@@ -1,0 +1,52 @@
+"""Who may do what in which project: the one loader that pages and API share.
+
+An outsider gets a 404, as for a project that is not there; a member without the role gets a 403.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.utils.translation import gettext as _
+
+from annotator.models import Membership, Project, Role, User
+
+Person = User | AnonymousUser
+
+MANAGERS = (Role.MANAGER,)
+"""Change a project, start runs, see everything."""
+STAFF = (Role.MANAGER, Role.RESEARCHER)
+"""See models, others' judgments and exports."""
+JUDGES = (Role.ANNOTATOR, Role.MANAGER)
+"""Give judgments."""
+
+
+def membership_of(user: Person, project: Project) -> Membership | None:
+    """The user's role in the project, or None for an outsider."""
+    if not user.is_authenticated:
+        return None
+    return Membership.objects.filter(user=user, project=project).first()
+
+
+def has_role(user: Person, project: Project, *roles: Role) -> bool:
+    """Whether the user has one of the roles (no roles: any) in the project; a superuser has all."""
+    if not user.is_authenticated or not user.is_active:
+        return False
+    if user.is_superuser:
+        return True
+    membership = membership_of(user, project)
+    return membership is not None and (not roles or membership.role in roles)
+
+
+def project_for(user: Person, slug: str, *roles: Role) -> Project:
+    """The project, for a user who has one of the roles in it (no roles: any).
+
+    Raises Http404 for outsiders and unknown slugs alike, PermissionDenied for other members.
+    """
+    project = Project.objects.filter(slug=slug).first()
+    if project is None or not has_role(user, project):
+        raise Http404(_("There is no such project, or you have no part in it."))
+    if not has_role(user, project, *roles):
+        raise PermissionDenied(_("Your role in this project does not allow this."))
+    return project

@@ -1,0 +1,1 @@
+"""Tasks in: reading, cleaning and importing files."""

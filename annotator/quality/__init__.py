@@ -1,0 +1,1 @@
+"""How good the judgments are, and how far they have come."""

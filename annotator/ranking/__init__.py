@@ -1,0 +1,1 @@
+"""Giving judgments: the queue of comparisons, the submitting of rankings, the pairs that follow."""

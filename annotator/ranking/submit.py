@@ -1,0 +1,300 @@
+"""Giving a judgment, taking it back, skipping. Raw judgments are only ever added, never changed.
+
+Every call may be repeated: the same annotator and idempotency key give the same row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from annotator.models import Assignment, Completion, Project, Ranking, User, Verdict, hash_text
+from annotator.prompts.cleaning import strip_text
+from annotator.ranking import queue
+
+State = Assignment.State
+
+
+class SubmitError(ValueError):
+    """A judgment that was not stored; the message is for the person who gave it."""
+
+
+class LeaseLost(SubmitError):
+    """Somebody else has judged the comparison meanwhile, or it was let go."""
+
+
+class InvalidJudgment(SubmitError):
+    """The judgment does not fit the comparison or the project."""
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """What a person says about one comparison. Ids are completions'; rank 1 is best, equal ranks tie."""
+
+    verdict: str = Verdict.RANKED
+    ranks: Mapping[int, int] = field(default_factory=dict)
+    strength: int | None = None
+    reason: str = ""
+    flags: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    ratings: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    rationale: str = ""
+    improved_text: str = ""
+    seconds: float | None = None
+
+
+def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) -> Ranking:
+    """Store the judgment. Raises InvalidJudgment or LeaseLost, and then stores nothing.
+
+    A judgment that comes after its lease has ended is taken if the comparison still wants one.
+    """
+
+    def store() -> Ranking:
+        held = _lock(assignment)
+        known = _by_key(held.annotator_id, idempotency_key)
+        if known is not None:
+            return _same(known, known.assignment_id == held.pk and known.verdict != Verdict.UNDONE)
+        values = checked(judgment, held.comparison.project, held.order)
+        _take(held)
+        ranking = Ranking.objects.create(
+            comparison=held.comparison,
+            assignment=held,
+            annotator=held.annotator,
+            order=held.order,
+            guideline_version=_guideline_version(held.comparison.project),
+            idempotency_key=idempotency_key,
+            supersedes=_undone_before(held),
+            is_simulated=held.annotator.is_simulated,
+            **values,
+        )
+        _store_improvement(ranking)
+        return ranking
+
+    return _once(store, assignment.annotator_id, idempotency_key)
+
+
+def undo(*, annotator: User, ranking: Ranking, idempotency_key: str) -> Ranking:
+    """Take a live judgment back: adds the row that supersedes it, and leases the comparison again.
+
+    The row that was added is returned; `claim_next` now gives the same comparison in the same order.
+    """
+
+    def store() -> Ranking:
+        held = _lock(ranking.assignment)
+        known = _by_key(annotator.pk, idempotency_key)
+        if known is not None:
+            return _same(known, known.supersedes_id == ranking.pk)
+        if held.annotator_id != annotator.pk:
+            raise InvalidJudgment(_("You can undo only your own judgments."))
+        if not Ranking.objects.filter(pk=ranking.pk, is_live=True).update(is_live=False):
+            raise InvalidJudgment(_("This judgment has been undone already."))
+        _remove_improvement(ranking)
+        undone = Ranking.objects.create(
+            comparison=held.comparison,
+            assignment=held,
+            annotator=annotator,
+            verdict=Verdict.UNDONE,
+            order=held.order,
+            idempotency_key=idempotency_key,
+            supersedes=ranking,
+            is_live=False,
+            is_simulated=ranking.is_simulated,
+        )
+        # The judgment's place becomes the lease's, so the comparison's count stays as it is.
+        Assignment.objects.filter(pk=held.pk).update(
+            state=State.LEASED,
+            leased_until=Now() + timedelta(seconds=held.comparison.project.lease_seconds),
+        )
+        return undone
+
+    return _once(store, annotator.pk, idempotency_key)
+
+
+@transaction.atomic
+def skip(*, assignment: Assignment, reason: str) -> None:
+    """Leave the comparison to others; it does not come back to this person."""
+    held = _lock(assignment)
+    reason = strip_text(reason)[:500]
+    if held.state == State.SUBMITTED:
+        raise InvalidJudgment(_("You have judged this one already. Undo the judgment first."))
+    if not queue.end_lease(held, State.SKIPPED, skip_reason=reason):
+        Assignment.objects.filter(pk=held.pk).update(state=State.SKIPPED, skip_reason=reason)
+
+
+def checked(judgment: Judgment, project: Project, shown: Sequence[int]) -> dict[str, Any]:
+    """The judgment as a ranking's fields, or InvalidJudgment."""
+    if judgment.verdict not in (Verdict.RANKED, Verdict.ALL_BAD, Verdict.CANNOT_JUDGE):
+        raise InvalidJudgment(_("“%(verdict)s” is not a verdict.") % {"verdict": judgment.verdict})
+    reason = strip_text(judgment.reason)
+    if judgment.verdict == Verdict.CANNOT_JUDGE and not reason:
+        raise InvalidJudgment(_("Say why it cannot be judged."))
+    improved = strip_text(judgment.improved_text)
+    rationale = strip_text(judgment.rationale)
+    for text, limit in ((reason, 500), (rationale, 5000), (improved, 20_000)):
+        if len(text) > limit:
+            raise InvalidJudgment(_("The text is longer than %(limit)d characters.") % {"limit": limit})
+    ranks = _checked_ranks(judgment, shown)
+    return {
+        "verdict": judgment.verdict,
+        "ranks": {str(key): rank for key, rank in ranks.items()},
+        "strength": _checked_strength(judgment, ranks, project),
+        "reason": reason,
+        "flags": _checked_flags(judgment, shown, project),
+        "ratings": _checked_ratings(judgment, shown, project),
+        "rationale": rationale,
+        "improved_text": improved,
+        "seconds": _checked_seconds(judgment.seconds),
+    }
+
+
+def _checked_ranks(judgment: Judgment, shown: Sequence[int]) -> dict[int, int]:
+    """Ranks without gaps: 1, 3, 3 says the same as 1, 2, 2 and is stored as that."""
+    ranks = dict(judgment.ranks)
+    if judgment.verdict == Verdict.CANNOT_JUDGE and ranks:
+        raise InvalidJudgment(_("What cannot be judged has no ranks."))
+    if judgment.verdict != Verdict.RANKED and not ranks:
+        return {}
+    if set(ranks) != set(shown):
+        raise InvalidJudgment(_("Rank each of the instructions shown, and no others."))
+    if not all(type(rank) is int and 1 <= rank <= len(shown) for rank in ranks.values()):
+        raise InvalidJudgment(_("Ranks are whole numbers from 1 to %(last)d.") % {"last": len(shown)})
+    dense = {rank: place for place, rank in enumerate(sorted(set(ranks.values())), start=1)}
+    return {key: dense[ranks[key]] for key in shown}
+
+
+def _checked_strength(judgment: Judgment, ranks: Mapping[int, int], project: Project) -> int | None:
+    strength = judgment.strength
+    if strength is None:
+        return None
+    if not project.strength_scale:
+        raise InvalidJudgment(_("This project does not ask how strong a preference is."))
+    if judgment.verdict != Verdict.RANKED or len(ranks) != 2 or len(set(ranks.values())) != 2:
+        raise InvalidJudgment(_("Only a pair of which one is better has a strength."))
+    if type(strength) is not int or not 1 <= strength <= 3:
+        raise InvalidJudgment(_("The strength is 1 (slightly), 2 (better) or 3 (much better)."))
+    return strength
+
+
+def _checked_flags(judgment: Judgment, shown: Sequence[int], project: Project) -> dict[str, list[str]]:
+    _check_ids(judgment.flags, shown)
+    for flags in judgment.flags.values():
+        unknown = sorted(set(flags) - set(project.flags))
+        if unknown:
+            raise InvalidJudgment(_("This project has no flag “%(flag)s”.") % {"flag": unknown[0]})
+    return {str(key): list(dict.fromkeys(flags)) for key, flags in judgment.flags.items() if flags}
+
+
+def _checked_ratings(judgment: Judgment, shown: Sequence[int], project: Project) -> dict[str, dict[str, int]]:
+    _check_ids(judgment.ratings, shown)
+    for ratings in judgment.ratings.values():
+        for scale, value in ratings.items():
+            if scale not in project.attribute_scales:
+                raise InvalidJudgment(_("This project has no scale “%(scale)s”.") % {"scale": scale})
+            if type(value) is not int or not 1 <= value <= 5:
+                raise InvalidJudgment(_("Ratings are whole numbers from 1 to 5."))
+    return {str(key): dict(ratings) for key, ratings in judgment.ratings.items() if ratings}
+
+
+def _check_ids(given: Mapping[int, Any], shown: Sequence[int]) -> None:
+    if not set(given) <= set(shown):
+        raise InvalidJudgment(_("A flag or rating is for an instruction that was not shown."))
+
+
+def _checked_seconds(seconds: float | None) -> float | None:
+    if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
+        raise InvalidJudgment(_("The time spent is a number of seconds."))
+    return seconds
+
+
+def _once(store: Callable[[], Ranking], annotator_id: int, idempotency_key: str) -> Ranking:
+    """Run `store` in a transaction; if a twin request won the race, give its row."""
+    if not 0 < len(idempotency_key) <= 64:
+        raise InvalidJudgment(_("The key of a judgment has 1 to 64 characters."))
+    try:
+        with transaction.atomic():
+            return store()
+    except IntegrityError:
+        known = _by_key(annotator_id, idempotency_key)
+        if known is None:
+            raise
+        return known
+
+
+def _lock(assignment: Assignment) -> Assignment:
+    rows = Assignment.objects.select_related("comparison__project", "annotator")
+    held: Assignment = queue.locked(rows).get(pk=assignment.pk)
+    return held
+
+
+def _by_key(annotator_id: int, idempotency_key: str) -> Ranking | None:
+    return Ranking.objects.filter(annotator=annotator_id, idempotency_key=idempotency_key).first()
+
+
+def _same(known: Ranking, is_same: bool) -> Ranking:
+    if not is_same:
+        raise InvalidJudgment(_("This key was used for another judgment."))
+    return known
+
+
+def _take(held: Assignment) -> None:
+    """Turn the lease, or what is left of it, into a submitted judgment's place."""
+    if held.state == State.SUBMITTED:
+        raise LeaseLost(_("You have judged this one already. Undo the judgment to change it."))
+    if held.state == State.SKIPPED:
+        raise LeaseLost(_("You have skipped this one, so the judgment was not stored."))
+    if held.state != State.LEASED:
+        _regain(held)
+    Assignment.objects.filter(pk=held.pk).update(state=State.SUBMITTED)
+
+
+def _regain(held: Assignment) -> None:
+    """The lease has ended; take a place again if nobody else needs to judge it."""
+    mine = Assignment.objects.filter(comparison=held.comparison_id, annotator=held.annotator_id)
+    newer = mine.filter(state=State.LEASED).first()
+    if newer is not None:
+        queue.release(newer)
+    if mine.filter(state=State.SUBMITTED).exists():
+        raise LeaseLost(_("You have judged this one already. Undo the judgment to change it."))
+    if not queue.take_place(held.comparison_id):
+        raise LeaseLost(
+            _("Your hold on this one ended and others have judged it meanwhile, so it was not stored.")
+        )
+
+
+def _guideline_version(project: Project) -> int | None:
+    return project.guidelines.order_by("-version").values_list("version", flat=True).first()
+
+
+def _undone_before(held: Assignment) -> Ranking | None:
+    """The undo that this judgment follows, so that every change of mind is one chain."""
+    last = Ranking.objects.filter(comparison=held.comparison_id, annotator=held.annotator_id).last()
+    return last if last is not None and last.verdict == Verdict.UNDONE else None
+
+
+def _store_improvement(ranking: Ranking) -> None:
+    if ranking.improved_text:
+        queue.add_completions(
+            prompt=ranking.comparison.prompt,
+            texts=[ranking.improved_text],
+            source=Completion.Source.EDITED,
+            iteration=ranking.comparison.iteration,
+            author=ranking.annotator,
+        )
+
+
+def _remove_improvement(ranking: Ranking) -> None:
+    """Take back the text that came with an undone judgment, unless it is being compared already."""
+    if ranking.improved_text:
+        Completion.objects.filter(
+            prompt=ranking.comparison.prompt_id,
+            text_hash=hash_text(ranking.improved_text),
+            source=Completion.Source.EDITED,
+            author=ranking.annotator_id,
+            slots=None,
+        ).delete()

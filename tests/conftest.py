@@ -1,0 +1,54 @@
+"""The cast: alice manages, bob and carol annotate, dana researches, mallory is an outsider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from annotator.models import Project, Role, User
+from tests.factories import make_member, make_project, make_user
+
+
+@pytest.fixture
+def project(db: None) -> Project:
+    """A pairwise project, one judgment wanted per comparison."""
+    return make_project("support", name="Support")
+
+
+@pytest.fixture
+def alice(project: Project) -> User:
+    return make_member(project, Role.MANAGER, make_user("alice"))
+
+
+@pytest.fixture
+def bob(project: Project) -> User:
+    return make_member(project, Role.ANNOTATOR, make_user("bob"))
+
+
+@pytest.fixture
+def carol(project: Project) -> User:
+    return make_member(project, Role.ANNOTATOR, make_user("carol"))
+
+
+@pytest.fixture
+def dana(project: Project) -> User:
+    return make_member(project, Role.RESEARCHER, make_user("dana"))
+
+
+@pytest.fixture
+def mallory(db: None) -> User:
+    return make_user("mallory")
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], Client]:
+    """A test client that is logged in as the user."""
+
+    def login(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return login

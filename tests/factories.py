@@ -1,0 +1,96 @@
+"""Rows for tests, made through the project's own doors."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from annotator.models import (
+    Comparison,
+    Completion,
+    Guideline,
+    Membership,
+    Project,
+    Prompt,
+    Role,
+    User,
+)
+from annotator.ranking import queue
+from annotator.ranking.queue import NewComparison
+from annotator.ranking.submit import Judgment, submit
+
+_number = itertools.count(1)
+
+
+def make_user(username: str = "", **values: Any) -> User:
+    """A user whose password is their name."""
+    username = username or f"user{next(_number)}"
+    return User.objects.create_user(username, f"{username}@example.org", username, **values)
+
+
+def make_project(slug: str = "", **values: Any) -> Project:
+    slug = slug or f"project-{next(_number)}"
+    values.setdefault("name", slug.replace("-", " ").capitalize())
+    return Project.objects.create(slug=slug, **values)
+
+
+def make_member(
+    project: Project, role: Role = Role.ANNOTATOR, user: User | None = None, **values: Any
+) -> User:
+    user = user or make_user()
+    Membership.objects.create(project=project, user=user, role=role, **values)
+    return user
+
+
+def make_guideline(project: Project, text: str = "Prefer the *clearer* instruction.") -> Guideline:
+    last = project.guideline
+    return Guideline.objects.create(project=project, text=text, version=last.version + 1 if last else 1)
+
+
+def make_prompt(project: Project, text: str = "", **values: Any) -> Prompt:
+    return Prompt.objects.create(project=project, text=text or f"Task number {next(_number)}", **values)
+
+
+def make_completions(prompt: Prompt, count: int = 2, **values: Any) -> list[Completion]:
+    values.setdefault("source", Completion.Source.MODEL)
+    values.setdefault("iteration", 1)
+    texts = [f"Instruction number {next(_number)}" for _ in range(count)]
+    return queue.add_completions(prompt=prompt, texts=texts, **values)
+
+
+def make_comparison(
+    project: Project,
+    prompt: Prompt | None = None,
+    *,
+    completions: list[Completion] | None = None,
+    k: int | None = None,
+    priority: float = 0.0,
+    rule: str = Comparison.Rule.RANDOM,
+    wanted: int | None = None,
+    iteration: int = 1,
+) -> Comparison:
+    """An open comparison of k (the project's number of) completions of a prompt, new unless given."""
+    if prompt is None:
+        prompt = completions[0].prompt if completions else make_prompt(project)
+    if completions is None:
+        completions = make_completions(prompt, k or project.completions_per_comparison)
+    new = NewComparison(prompt.pk, tuple(c.pk for c in completions), priority, rule)
+    assert queue.add_comparisons(project=project, comparisons=[new], iteration=iteration) == 1
+    comparison = Comparison.objects.filter(prompt=prompt).latest("pk")
+    if wanted is not None:
+        comparison.judgments_wanted = wanted
+        comparison.save()
+    return comparison
+
+
+def make_ranking(project: Project, annotator: User, *, first: int = 0, key: str = "", **judgment: Any) -> Any:
+    """The annotator claims the next comparison and prefers its `first` completion (by id) to the rest."""
+    assignment = queue.claim_next(annotator=annotator, project=project)
+    assert assignment is not None, "nothing left to claim"
+    best = sorted(assignment.order)[first]
+    judgment.setdefault("ranks", {c: 1 if c == best else 2 for c in assignment.order})
+    return submit(
+        assignment=assignment,
+        judgment=Judgment(**judgment),
+        idempotency_key=key or f"key-{next(_number)}",
+    )
