@@ -3,17 +3,20 @@
 import os
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
-# The folder goes when the process ends. Embedded models are taken from where the site keeps them.
-_folder = tempfile.TemporaryDirectory(prefix="prefloop-tests-")
-os.environ["PREFLOOP_VAR"] = _folder.name
-os.environ.setdefault("MODELS_DIR", str(Path(__file__).resolve().parents[1] / "var" / "models"))
-os.environ.setdefault("SECRET_KEY", "tests-only")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from annotator.site.settings import *  # noqa: E402, F403
-from annotator.site.settings import DATABASES, VAR  # noqa: E402
+# The folder goes when the process ends. Embedded models are taken from where the site keeps them.
+_folder = tempfile.TemporaryDirectory(prefix="prefloop-tests-")
+_models = os.environ.get("MODELS_DIR", str(Path(__file__).resolve().parents[1] / "var" / "models"))
+_environment = {"PREFLOOP_VAR": _folder.name, "MODELS_DIR": _models, "SECRET_KEY": "tests-only"}
+
+# Only while the settings are read: processes that tests start get an environment of their own.
+with patch.dict(os.environ, _environment):
+    from annotator.site.settings import *  # noqa: F403
+    from annotator.site.settings import DATABASES, VAR
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, as in production: several connections, real locks.
