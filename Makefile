@@ -34,11 +34,11 @@ run: install models
 	@$(BIN)/python -m annotator.site.run
 
 loop: install models
-	@DEBUG=1 $(BIN)/python manage.py loop $(ARGS)
+	@SECRET_KEY=throw-away $(BIN)/python manage.py loop $(ARGS)
 
 test: install-dev models
-	DEBUG=1 $(BIN)/python -m pytest -n 2 -m "not real" $(ARGS)
-	DEBUG=1 $(BIN)/python -m pytest -m real $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not real" $(ARGS)
+	$(BIN)/python -m pytest -m real $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -1,7 +1,11 @@
-"""The command line of each process, in one place: for `make run`, for the loop, for the tests."""
+"""The command line of each process, in one place: `make run`, containers, the loop and the tests use it.
+
+`python -m annotator.site.servers web|worker|beat` becomes that process.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import subprocess
@@ -109,3 +113,31 @@ def stop(process: subprocess.Popen[bytes], *, seconds: float) -> None:
 
 def _celery(*words: str) -> list[str]:
     return [sys.executable, "-m", "celery", "-A", "annotator.site.celery", *words, "--loglevel", "INFO"]
+
+
+def main() -> None:
+    """Become one of the processes: what a container runs."""
+    parser = argparse.ArgumentParser(prog="python -m annotator.site.servers", description="Start one process.")
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    web = kinds.add_parser("web", help="the site, served by gunicorn")
+    web.add_argument("--host", default="127.0.0.1")
+    web.add_argument("--port", type=int, default=8000)
+    web.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    web.add_argument("--threads", type=int, default=16, help="threads a process (default 16)")
+    worker = kinds.add_parser("worker", help="a Celery worker")
+    worker.add_argument("queue", choices=["light", "model"])
+    kinds.add_parser("beat", help="the clock that sends periodic tasks")
+    chosen = parser.parse_args()
+    if chosen.kind == "web":
+        command = web_command(
+            host=chosen.host, port=chosen.port, threads=chosen.threads, workers=chosen.workers
+        )
+    elif chosen.kind == "worker":
+        command = worker_command(chosen.queue)
+    else:
+        command = beat_command()
+    os.execv(command[0], command)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()
