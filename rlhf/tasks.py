@@ -1,0 +1,31 @@
+"""The Celery tasks of the model side. Stages, and torch with them, are imported when one is run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from celery import shared_task
+
+from rlhf import execution, runs
+from rlhf.models import Run
+
+
+@shared_task(name="rlhf.tasks.execute_run")
+def execute_run(run_id: int) -> None:
+    """Carry a run out. Sent twice, or to two workers, it is carried out once."""
+    execution.execute(run_id, stage_of)
+
+
+@shared_task(name="rlhf.tasks.sweep_runs")
+def sweep_runs() -> None:
+    """Give the runs of dead workers back to the queue; send what waits."""
+    execution.requeue_stale()
+    runs.send_waiting()
+
+
+def stage_of(kind: str) -> execution.Stage:
+    """The function that carries out runs of a kind."""
+    if kind not in Run.Kind.values:
+        raise ValueError(f"there is no stage {kind!r}")
+    stage: execution.Stage = import_module(f"rlhf.stages.{kind}").execute
+    return stage
