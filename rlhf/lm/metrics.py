@@ -18,7 +18,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 # A word, or a single character of a script that is written without spaces.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_UNSPACED = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def longer_wins(lengths: Sequence[tuple[int, int]], outcomes: Sequence[float]) -
     return pair_credits([first - second for first, second in lengths], outcomes)
 
 
-def annotator_agreement(votes: Iterable[tuple[Hashable, Hashable, str, float]]) -> tuple[Floats, list[Hashable]]:
+def annotator_agreement(
+    votes: Iterable[tuple[Hashable, Hashable, str, float]],
+) -> tuple[Floats, list[Hashable]]:
     """Credits of annotators against each other: the human ceiling of every reward model.
 
     Votes are (group, item, annotator, outcome). Each pair of different annotators who judged the
