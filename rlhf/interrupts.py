@@ -1,4 +1,4 @@
-"""Lets the signal that ends a worker end its run at once, wherever that is, but not while rows are written."""
+"""Lets the signal that ends a worker end its run at once, wherever it is, but not while rows are written."""
 
 from __future__ import annotations
 
