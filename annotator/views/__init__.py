@@ -1,0 +1,1 @@
+"""The pages of the human side, one module an area."""
