@@ -10,9 +10,13 @@ from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
 from annotator.models import Comparison, Completion, Project, Ranking, User
+from annotator.ranking import queue
 
 RECENT = 50
 """How many of the latest judgments a pace is taken from."""
+
+WAITING_CAP = 1000
+"""Counting on would cost time and tell nobody anything."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ def of_project(project: Project) -> ProjectProgress:
         **prompts,
         **given,
     )
+
+
+def waiting_for(annotator: User, project: Project) -> int:
+    """Comparisons that wait for this person; more than WAITING_CAP are not counted out."""
+    return queue.open_for(annotator, project)[:WAITING_CAP].count()
 
 
 def open_comparisons(project: Project) -> int:

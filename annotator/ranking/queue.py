@@ -76,6 +76,22 @@ def claim_next(*, annotator: User, project: Project, holding: Collection[int] = 
         return held or _claim_new(annotator, project)
 
 
+def open_for(annotator: User, project: Project) -> QuerySet[Comparison]:
+    """The open comparisons that this person may still be given, the next one first.
+
+    Walks down the index of the open ones, and asks for each row what this person has done with it.
+    """
+    done = Assignment.objects.filter(
+        comparison=OuterRef("pk"),
+        annotator=annotator,
+        state__in=[State.LEASED, State.SUBMITTED, State.SKIPPED],
+    )
+    judged = Ranking.objects.filter(comparison=OuterRef("pk"), annotator=annotator, is_live=True)
+    written = Completion.objects.filter(prompt=OuterRef("prompt"), author=annotator)
+    rows = _open().filter(~Exists(done), ~Exists(judged), ~Exists(written), project=project)
+    return rows.order_by("-priority", "pk")
+
+
 def renew(assignment: Assignment) -> bool:
     """Start the lease anew; False if it has been lost already."""
     lease = assignment.comparison.project.lease_seconds
@@ -259,20 +275,8 @@ def _claim_new(annotator: User, project: Project) -> Assignment | None:
 
 
 def _best_for(annotator: User, project: Project) -> Comparison | None:
-    """The best open comparison for this person, locked. Walks down the index, asks per row."""
-    done = Assignment.objects.filter(
-        comparison=OuterRef("pk"),
-        annotator=annotator,
-        state__in=[State.LEASED, State.SUBMITTED, State.SKIPPED],
-    )
-    judged = Ranking.objects.filter(comparison=OuterRef("pk"), annotator=annotator, is_live=True)
-    written = Completion.objects.filter(prompt=OuterRef("prompt"), author=annotator)
-    rows = (
-        _open()
-        .filter(~Exists(done), ~Exists(judged), ~Exists(written), project=project)
-        .select_related("prompt", "project")
-        .order_by("-priority", "pk")
-    )
+    """The best open comparison for this person, locked; of another prompt than the last, if there is one."""
+    rows = open_for(annotator, project).select_related("prompt", "project")
     last_prompt = (
         Assignment.objects.filter(annotator=annotator)
         .order_by("-pk")

@@ -1,0 +1,1 @@
+"""Data out: derived preferences and raw judgments, each with a manifest."""

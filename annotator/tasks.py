@@ -1,0 +1,31 @@
+"""The human side's Celery tasks, all on the queue `light`. They carry ids only and may be repeated."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from annotator.prompts import importing
+from annotator.ranking import queue
+
+
+@shared_task
+def import_file(import_id: int) -> None:
+    """Carry out one import."""
+    importing.run_import(import_id)
+
+
+@shared_task
+def sweep_imports() -> None:
+    """Send imports that the broker has not got, and those whose worker died."""
+    for import_id in importing.requeue_stale():
+        if not importing.send_import(import_id):
+            return
+
+
+@shared_task
+def sweep_leases() -> int:
+    """Give back comparisons whose lease has ended; the number of leases."""
+    ended = 0
+    while count := queue.sweep_expired():
+        ended += count
+    return ended
