@@ -1,0 +1,32 @@
+"""Exports over the API: streamed JSON Lines."""
+
+from __future__ import annotations
+
+from django.http import Http404, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+
+from annotator.access import STAFF
+from annotator.api.views import ProjectView
+from annotator.exports import writing
+from annotator.exports.formats import FORMATS
+
+
+class ExportDownload(ProjectView):
+    roles = STAFF
+
+    @extend_schema(
+        parameters=[OpenApiParameter("format_name", str, OpenApiParameter.PATH, enum=list(FORMATS))],
+        responses={(200, "application/jsonl"): OpenApiResponse(OpenApiTypes.BINARY)},
+    )
+    def get(self, request: Request, slug: str, format_name: str) -> StreamingHttpResponse:
+        """The project's preferences (`trl`) or judgments (`raw`) as JSON Lines."""
+        try:
+            blocks = writing.blocks(self.project, format=format_name)
+        except writing.UnknownFormat as error:
+            raise Http404(str(error)) from error
+        name = f'attachment; filename="{self.project.slug}-{format_name}.jsonl"'
+        return StreamingHttpResponse(
+            blocks, content_type="application/jsonl", headers={"Content-Disposition": name}
+        )

@@ -1,0 +1,166 @@
+"""Projects, and for managers and researchers their tasks, instructions and comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotator.access import STAFF
+from annotator.api.views import ById, ProjectView
+from annotator.models import Comparison, Completion, Domain, Project, Prompt, User
+
+
+class ProjectOutput(serializers.ModelSerializer[Project]):
+    class Meta:
+        model = Project
+        fields = [
+            "slug",
+            "name",
+            "description",
+            "language",
+            "response_format",
+            "completions_per_comparison",
+            "strength_scale",
+            "attribute_scales",
+            "flags",
+        ]
+
+
+class CompletionOutput(serializers.ModelSerializer[Completion]):
+    class Meta:
+        model = Completion
+        fields = ["id", "text", "source", "iteration"]
+
+
+class PromptOutput(serializers.ModelSerializer[Prompt]):
+    class Meta:
+        model = Prompt
+        fields = [
+            "id",
+            "text",
+            "examples",
+            "held_out_examples",
+            "reference",
+            "domain",
+            "language",
+            "is_held_out",
+        ]
+
+
+class PromptDetailOutput(PromptOutput):
+    completions = CompletionOutput(many=True)
+
+    class Meta(PromptOutput.Meta):
+        fields = [*PromptOutput.Meta.fields, "completions"]
+
+
+class ComparisonOutput(serializers.ModelSerializer[Comparison]):
+    completions = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Comparison
+        fields = [
+            "id",
+            "prompt",
+            "completions",
+            "rule",
+            "priority",
+            "iteration",
+            "judgments_wanted",
+            "judgments_taken",
+            "is_closed",
+        ]
+
+    def get_completions(self, comparison: Comparison) -> list[int]:
+        return [slot.completion_id for slot in comparison.slots.all()]
+
+
+class PromptFilter(serializers.Serializer[None]):
+    domain = serializers.ChoiceField(choices=Domain.choices, required=False)
+    language = serializers.CharField(max_length=16, required=False)
+    held_out = serializers.BooleanField(required=False, allow_null=True, default=None)
+
+
+class ComparisonFilter(serializers.Serializer[None]):
+    open = serializers.BooleanField(
+        required=False, allow_null=True, default=None, help_text="Whether it still wants judgments."
+    )
+
+
+class ProjectList(APIView):
+    @extend_schema(responses=ProjectOutput(many=True), operation_id="projects_list")
+    def get(self, request: Request) -> Response:
+        """The projects in which I have a role."""
+        assert isinstance(request.user, User)  # noqa: S101  IsAuthenticated has seen to it
+        return Response(ProjectOutput(Project.objects.visible_to(request.user), many=True).data)
+
+
+class ProjectDetail(ProjectView):
+    @extend_schema(responses=ProjectOutput)
+    def get(self, request: Request, slug: str) -> Response:
+        """One project."""
+        return Response(ProjectOutput(self.project).data)
+
+
+class PromptList(ProjectView, ListAPIView[Prompt]):
+    roles = STAFF
+    queryset = Prompt.objects.all()
+    serializer_class = PromptOutput
+    pagination_class = ById
+
+    def get_queryset(self) -> QuerySet[Prompt]:
+        wanted = PromptFilter(data=self.request.query_params)
+        wanted.is_valid(raise_exception=True)
+        prompts: QuerySet[Prompt] = self.project.prompts.all()
+        for name, column in (("domain", "domain"), ("language", "language"), ("held_out", "is_held_out")):
+            if wanted.validated_data.get(name) is not None:
+                prompts = prompts.filter(**{column: wanted.validated_data[name]})
+        return prompts
+
+    @extend_schema(parameters=[PromptFilter])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The project's tasks."""
+        return super().get(request, *args, **kwargs)
+
+
+class PromptDetail(ProjectView):
+    roles = STAFF
+
+    @extend_schema(responses=PromptDetailOutput)
+    def get(self, request: Request, slug: str, prompt_id: int) -> Response:
+        """One task with its instructions."""
+        prompts = Prompt.objects.filter(project=self.project).prefetch_related("completions")
+        return Response(PromptDetailOutput(get_object_or_404(prompts, pk=prompt_id)).data)
+
+
+class ComparisonList(ProjectView, ListAPIView[Comparison]):
+    roles = STAFF
+    queryset = Comparison.objects.all()
+    serializer_class = ComparisonOutput
+    pagination_class = ById
+
+    def get_queryset(self) -> QuerySet[Comparison]:
+        wanted = ComparisonFilter(data=self.request.query_params)
+        wanted.is_valid(raise_exception=True)
+        comparisons: QuerySet[Comparison] = self.project.comparisons.prefetch_related("slots")
+        still_open = {"is_closed": False, "judgments_taken__lt": F("judgments_wanted")}
+        if wanted.validated_data["open"] is None:
+            return comparisons
+        return (
+            comparisons.filter(**still_open)
+            if wanted.validated_data["open"]
+            else comparisons.exclude(**still_open)
+        )
+
+    @extend_schema(parameters=[ComparisonFilter])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The project's comparisons."""
+        return super().get(request, *args, **kwargs)

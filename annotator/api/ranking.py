@@ -1,0 +1,224 @@
+"""Giving judgments: claim, renew, submit, skip, undo. Repeating a request with its key changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotator.access import JUDGES, membership_of
+from annotator.api.views import ProjectView, Refused
+from annotator.models import Assignment, Completion, Ranking, Verdict
+from annotator.ranking import queue
+from annotator.ranking.submit import Judgment, SubmitError, skip, submit, undo
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class KeyedById(serializers.DictField):
+    """An object keyed by completions' ids."""
+
+    def to_internal_value(self, data: Any) -> dict[int, Any]:
+        values = cast("dict[str, Any]", super().to_internal_value(data))
+        if not all(key.isascii() and key.isdigit() and len(key) < 19 for key in values):
+            raise serializers.ValidationError(_("The keys are the ids of instructions."))
+        return {int(key): value for key, value in values.items()}
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "integer"}})
+class RanksById(KeyedById):
+    child = serializers.IntegerField()
+
+
+@extend_schema_field(
+    {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
+)
+class FlagsById(KeyedById):
+    child = serializers.ListField(child=serializers.CharField(max_length=100), max_length=50)
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {"type": "object", "additionalProperties": {"type": "integer"}},
+    }
+)
+class RatingsById(KeyedById):
+    child = serializers.DictField(child=serializers.IntegerField())
+
+
+class ClaimInput(serializers.Serializer[None]):
+    holding = serializers.ListField(
+        child=serializers.IntegerField(),
+        default=list,
+        max_length=50,
+        help_text="Assignments that you have already, so that another one is given.",
+    )
+
+
+class ShownOutput(serializers.ModelSerializer[Completion]):
+    """An instruction as annotators see it: never who or what wrote it."""
+
+    class Meta:
+        model = Completion
+        fields = ["id", "text"]
+
+
+class TaskOutput(serializers.Serializer[Any]):
+    text = serializers.CharField()
+    examples = serializers.JSONField()
+    domain = serializers.CharField()
+    language = serializers.CharField()
+
+
+class AssignmentOutput(serializers.ModelSerializer[Assignment]):
+    task = TaskOutput(source="comparison.prompt")
+    completions = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Assignment
+        fields = ["id", "comparison", "task", "completions", "leased_until"]
+
+    @extend_schema_field(ShownOutput(many=True))
+    def get_completions(self, assignment: Assignment) -> Any:
+        """The instructions in the order in which this annotator sees them."""
+        rows = Completion.objects.in_bulk(assignment.order)
+        return ShownOutput([rows[pk] for pk in assignment.order], many=True).data
+
+
+class JudgmentInput(serializers.Serializer[None]):
+    assignment = serializers.IntegerField()
+    idempotency_key = serializers.CharField(max_length=64)
+    verdict = serializers.ChoiceField(choices=[v for v in Verdict.choices if v[0] != Verdict.UNDONE])
+    ranks = RanksById(default=dict, help_text="{instruction id: rank}; 1 is best, equal ranks tie.")
+    strength = serializers.IntegerField(required=False, allow_null=True, default=None)
+    reason = serializers.CharField(allow_blank=True, default="")
+    flags = FlagsById(default=dict, help_text="{instruction id: [flag]}")
+    ratings = RatingsById(default=dict, help_text="{instruction id: {scale: 1 to 5}}")
+    rationale = serializers.CharField(allow_blank=True, default="")
+    improved_text = serializers.CharField(allow_blank=True, default="")
+    seconds = serializers.FloatField(required=False, allow_null=True, default=None)
+
+
+class RankingOutput(serializers.ModelSerializer[Ranking]):
+    class Meta:
+        model = Ranking
+        fields = ["id", "comparison", "verdict", "ranks", "strength", "is_live", "supersedes", "created_at"]
+
+
+class SkipInput(serializers.Serializer[None]):
+    assignment = serializers.IntegerField()
+    reason = serializers.CharField(max_length=500)
+
+
+class RenewInput(serializers.Serializer[None]):
+    assignment = serializers.IntegerField()
+
+
+class LeaseOutput(serializers.Serializer[Any]):
+    is_yours = serializers.BooleanField()
+
+
+class UndoInput(serializers.Serializer[None]):
+    ranking = serializers.IntegerField()
+    idempotency_key = serializers.CharField(max_length=64)
+
+
+class ErrorOutput(serializers.Serializer[Any]):
+    detail = serializers.CharField()
+
+
+REFUSED = {400: ErrorOutput, 409: OpenApiResponse(ErrorOutput, "Judged by others, or not yours any more")}
+
+
+class JudgingView(ProjectView):
+    """A view for those who judge in the project."""
+
+    roles = JUDGES
+
+    def assignment(self, pk: int) -> Assignment:
+        mine = Assignment.objects.filter(annotator=self.person, comparison__project=self.project)
+        return get_object_or_404(mine.select_related("comparison__project"), pk=pk)
+
+
+class Claim(JudgingView):
+    @extend_schema(
+        request=ClaimInput,
+        responses={200: AssignmentOutput, 204: OpenApiResponse(description="Nothing left")},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """My next comparison."""
+        given = ClaimInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        membership = membership_of(self.person, self.project)
+        if membership is not None and membership.paused_at is not None:
+            raise PermissionDenied(membership.pause_reason or _("Your work in this project is paused."))
+        assignment = queue.claim_next(
+            annotator=self.person, project=self.project, holding=given.validated_data["holding"]
+        )
+        return Response(AssignmentOutput(assignment).data) if assignment else Response(status=204)
+
+
+class Renew(JudgingView):
+    @extend_schema(request=RenewInput, responses=LeaseOutput)
+    def post(self, request: Request, slug: str) -> Response:
+        """Keep my hold on a comparison."""
+        given = RenewInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        return Response({"is_yours": queue.renew(self.assignment(given.validated_data["assignment"]))})
+
+
+class Submit(JudgingView):
+    @extend_schema(request=JudgmentInput, responses={200: RankingOutput, **REFUSED})
+    def post(self, request: Request, slug: str) -> Response:
+        """Store my judgment."""
+        given = JudgmentInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = dict(given.validated_data)
+        assignment = self.assignment(values.pop("assignment"))
+        key = values.pop("idempotency_key")
+        try:
+            ranking = submit(assignment=assignment, judgment=Judgment(**values), idempotency_key=key)
+        except SubmitError as error:
+            raise Refused(error) from error
+        return Response(RankingOutput(ranking).data)
+
+
+class Skip(JudgingView):
+    @extend_schema(request=SkipInput, responses={204: None, **REFUSED})
+    def post(self, request: Request, slug: str) -> Response:
+        """Leave a comparison to others."""
+        given = SkipInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        try:
+            skip(
+                assignment=self.assignment(given.validated_data["assignment"]),
+                reason=given.validated_data["reason"],
+            )
+        except SubmitError as error:
+            raise Refused(error) from error
+        return Response(status=204)
+
+
+class Undo(JudgingView):
+    @extend_schema(request=UndoInput, responses={200: RankingOutput, **REFUSED})
+    def post(self, request: Request, slug: str) -> Response:
+        """Take my judgment back; the comparison comes to me again."""
+        given = UndoInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        mine = Ranking.objects.filter(annotator=self.person, comparison__project=self.project)
+        ranking = get_object_or_404(mine, pk=given.validated_data["ranking"])
+        try:
+            undone = undo(
+                annotator=self.person,
+                ranking=ranking,
+                idempotency_key=given.validated_data["idempotency_key"],
+            )
+        except SubmitError as error:
+            raise Refused(error) from error
+        return Response(RankingOutput(undone).data)

@@ -1,0 +1,31 @@
+"""URLs of the API, its OpenAPI schema, and the pages that show it."""
+
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from annotator.api import exports, projects, ranking
+
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path(
+        "docs/",
+        # The split view, and a template without inline style: the Content-Security-Policy allows neither.
+        SpectacularSwaggerSplitView.as_view(url_name="api-schema", template_name="annotator/api_docs.html"),
+        name="api-docs",
+    ),
+    path("projects/", projects.ProjectList.as_view(), name="api-projects"),
+    path("projects/<slug:slug>/", projects.ProjectDetail.as_view(), name="api-project"),
+    path("projects/<slug:slug>/prompts/", projects.PromptList.as_view(), name="api-prompts"),
+    path("projects/<slug:slug>/prompts/<int:prompt_id>/", projects.PromptDetail.as_view(), name="api-prompt"),
+    path("projects/<slug:slug>/comparisons/", projects.ComparisonList.as_view(), name="api-comparisons"),
+    path("projects/<slug:slug>/claim/", ranking.Claim.as_view(), name="api-claim"),
+    path("projects/<slug:slug>/renew/", ranking.Renew.as_view(), name="api-renew"),
+    path("projects/<slug:slug>/submit/", ranking.Submit.as_view(), name="api-submit"),
+    path("projects/<slug:slug>/skip/", ranking.Skip.as_view(), name="api-skip"),
+    path("projects/<slug:slug>/undo/", ranking.Undo.as_view(), name="api-undo"),
+    path(
+        "projects/<slug:slug>/exports/<slug:format_name>/",
+        exports.ExportDownload.as_view(),
+        name="api-export",
+    ),
+]

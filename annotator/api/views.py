@@ -1,0 +1,44 @@
+"""What all API views share: a signed-in person, the project with its access rule, keyset pages."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rest_framework.exceptions import APIException
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from annotator.access import project_for
+from annotator.models import Project, Role, User
+from annotator.ranking.submit import LeaseLost, SubmitError
+
+
+class ById(CursorPagination):
+    """Pages by id: what is added while somebody reads is neither missed nor read twice."""
+
+    ordering = "id"
+    page_size_query_param = "page_size"
+    max_page_size = 1000
+
+
+class ProjectView(APIView):
+    """A view of one project, for people with one of the roles in it (none named: any)."""
+
+    roles: ClassVar[tuple[Role, ...]] = ()
+    project: Project
+    person: User
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        assert isinstance(request.user, User)  # noqa: S101  IsAuthenticated has seen to it
+        self.person = request.user
+        self.project = project_for(self.person, kwargs["slug"], *self.roles)
+
+
+class Refused(APIException):
+    """A judgment that was not stored, with the reason in words."""
+
+    def __init__(self, error: SubmitError) -> None:
+        self.status_code = 409 if isinstance(error, LeaseLost) else 400
+        super().__init__(str(error), code="lease_lost" if isinstance(error, LeaseLost) else "invalid")
