@@ -50,3 +50,12 @@ def project_for(user: Person, slug: str, *roles: Role) -> Project:
     if not has_role(user, project, *roles):
         raise PermissionDenied(_("Your role in this project does not allow this."))
     return project
+
+
+def may_create_projects(user: Person) -> bool:
+    """Managers of any project may found another; on a new site, those with Django's permission for it."""
+    if not user.is_authenticated or not user.is_active:
+        return False
+    if user.has_perm("annotator.add_project"):
+        return True
+    return Membership.objects.filter(user=user, role=Role.MANAGER).exists()
