@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from annotator.models import Comparison, Completion, Project, Ranking, User
+from annotator.models import Assignment, Comparison, Completion, Project, Ranking, User
 from annotator.ranking import queue
 
 RECENT = 50
@@ -81,8 +81,14 @@ def of_project(project: Project) -> ProjectProgress:
 
 
 def waiting_for(annotator: User, project: Project) -> int:
-    """Comparisons that wait for this person; more than WAITING_CAP are not counted out."""
-    return queue.open_for(annotator, project)[:WAITING_CAP].count()
+    """Comparisons that wait for this person, those they hold included; not counted out beyond WAITING_CAP."""
+    held = Assignment.objects.filter(
+        annotator=annotator,
+        comparison__project=project,
+        state=Assignment.State.LEASED,
+        leased_until__gt=timezone.now(),
+    )
+    return min(WAITING_CAP, queue.open_for(annotator, project)[:WAITING_CAP].count() + held.count())
 
 
 def open_comparisons(project: Project) -> int:
