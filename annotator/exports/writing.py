@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from annotator.exports.formats import FORMATS
+from annotator.exports.formats import FORMATS, Row
 from annotator.exports.manifest import Manifest, Tally
 from annotator.models import Project
 
@@ -25,9 +25,19 @@ def blocks(project: Project, *, format: str, tally: Tally | None = None) -> Iter
 
     Raises UnknownFormat at once, before the first block is asked for.
     """
+    return _blocks(rows(project, format=format), tally or Tally())
+
+
+def rows(project: Project, *, format: str) -> Iterator[Row]:
+    """The export's lines as dictionaries. Raises UnknownFormat at once."""
     if format not in FORMATS:
         raise UnknownFormat(f"“{format}” is not an export format: {', '.join(FORMATS)}.")
-    return _blocks(project, format, tally or Tally())
+    return FORMATS[format](project)
+
+
+def is_empty(project: Project, *, format: str) -> bool:
+    """Whether the export would have no line."""
+    return next(rows(project, format=format), None) is None
 
 
 def write(project: Project, *, format: str, stream: BinaryIO) -> Manifest:
@@ -61,9 +71,9 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.manifest.json")
 
 
-def _blocks(project: Project, name: str, tally: Tally) -> Iterator[bytes]:
+def _blocks(lines: Iterator[Row], tally: Tally) -> Iterator[bytes]:
     waiting, size = [], 0
-    for row in FORMATS[name](project):
+    for row in lines:
         data = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         tally.add(row, data)
         waiting.append(data)

@@ -107,19 +107,25 @@ def requeue_stale() -> list[int]:
     return list(waiting.order_by("pk").values_list("pk", flat=True))
 
 
-def run_import(import_id: int) -> None:
-    """Carry out a queued import; one that is not queued is left alone. Errors end in `error`."""
+def run_import(import_id: int, report: Callable[[int, int], None] | None = None) -> None:
+    """Carry out a queued import; one that is not queued is left alone. Errors end in `error`.
+
+    `report` is called now and then with the lines read and all lines.
+    """
     claim = _Claim.take(import_id)
     if claim is None:
         return
     try:
-        _run(claim)
+        _run(claim, report)
     except Superseded:
         log.info("import %d was cancelled or taken over", import_id)
     except ImportProblem as problem:
-        claim.fail(str(problem))
+        claim.end(State.FAILED, str(problem))
     except Exception as error:
-        claim.fail(f"The import failed: {type(error).__name__}: {error}")
+        claim.end(State.FAILED, f"The import failed: {type(error).__name__}: {error}")
+        raise
+    except KeyboardInterrupt:
+        claim.end(State.CANCELLED, "Interrupted; nothing was imported.")
         raise
 
 
@@ -145,21 +151,23 @@ class _Claim:
         if not mine.update(**values):
             raise Superseded
 
-    def beat(self, **counts: Any) -> None:
-        """Show progress, at most once in BEAT_SECONDS."""
-        if time.monotonic() - self.beaten >= BEAT_SECONDS:
-            now = timezone.now()
-            self.update(counts=counts, claimed_at=now)
-            self.token, self.beaten = now, time.monotonic()
+    def beat(self, **counts: int) -> bool:
+        """Show progress, at most once in BEAT_SECONDS; whether it was time."""
+        if time.monotonic() - self.beaten < BEAT_SECONDS:
+            return False
+        now = timezone.now()
+        self.update(counts=counts, claimed_at=now)
+        self.token, self.beaten = now, time.monotonic()
+        return True
 
-    def fail(self, error: str) -> None:
+    def end(self, state: PromptImport.State, error: str) -> None:
         try:
-            self.update(state=State.FAILED, error=error, finished_at=timezone.now())
+            self.update(state=state, error=error, finished_at=timezone.now())
         except Superseded:
-            log.info("import %d failed after it was cancelled: %s", self.batch.pk, error)
+            log.info("import %d ended after it was cancelled: %s", self.batch.pk, error)
 
 
-def _run(claim: _Claim) -> None:
+def _run(claim: _Claim, report: Callable[[int, int], None] | None) -> None:
     batch = claim.batch
     with batch.file.open("rb") as file:
         lines = reading.split_lines(reading.decode(file.read()))
@@ -167,7 +175,8 @@ def _run(claim: _Claim) -> None:
     rows = []
     for row in reading.read_rows(lines, kind):
         rows.append(row)
-        claim.beat(lines=len(lines), read=len(rows))
+        if claim.beat(lines=len(lines), read=len(rows)) and report:
+            report(len(rows), len(lines))
     with transaction.atomic():
         counts = {"lines": len(lines), "read": len(rows), **_store(batch, rows)}
         has_instructions = any(row.instruction for row in rows)
