@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_slug
@@ -78,7 +79,7 @@ def _project(slug: str, create: bool, manager: str | None) -> tuple[Project, boo
         raise CommandError(f"There is no project “{slug}” (there are: {slugs}). --create makes it.")
     try:
         validate_slug(slug)
-    except ValueError as error:
+    except ValidationError as error:
         raise CommandError(
             f"“{slug}” cannot be part of an address: use letters, digits and hyphens."
         ) from error
