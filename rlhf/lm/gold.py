@@ -7,26 +7,24 @@ are right outputs of other inputs, so that an instruction which only shows the f
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import EvaluationConfig
 from rlhf.lm.data import Example, Task
 from rlhf.lm.prompting import executor_text, shorten
+from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
 
 OUTPUT_TOKENS = 48  # of each output; what comes after them adds cost and little else
-BATCH_TOKENS = 1600  # of a padded batch
-LOGIT_ROWS = 256  # positions whose logits over the whole vocabulary are held at once
+BATCH_TOKENS = 2400  # of a padded batch
 
 Progress = Callable[[int, int], None]
 
@@ -43,45 +41,6 @@ class GoldScore:
     """Share of the examples whose right output is the likeliest candidate."""
     leak: bool
     """The instruction quotes the task's examples."""
-
-
-@dataclass
-class TokenTree:
-    """Sequences packed into one row: tokens that begin alike are there once.
-
-    Node i holds token `ids[i]`; its parent comes before it, -1 above the roots. Each node attends to
-    its ancestors alone and its position is its depth, so it sees what it would see in its own sequence.
-    """
-
-    ids: list[int] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
-    _children: dict[tuple[int, int], int] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def add(self, tokens: Sequence[int], *, after: int = -1) -> int:
-        """Put a sequence below node `after`; returns the node of its last token."""
-        node = after
-        for token in tokens:
-            child = self._children.get((node, token))
-            if child is None:
-                child = len(self.ids)
-                self._children[node, token] = child
-                self.ids.append(token)
-                self.parents.append(node)
-                self.depths.append(self.depths[node] + 1 if node >= 0 else 0)
-            node = child
-        return node
-
-    def sees(self) -> np.ndarray:
-        """Which node (row) attends to which (column). Shape: (n, n), bool."""
-        matrix = np.eye(len(self), dtype=bool)
-        for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                matrix[node] |= matrix[parent]
-        return matrix
 
 
 @dataclass(frozen=True)
@@ -111,15 +70,16 @@ def gold_scores(
     A task cannot judge without a held-out example, or if all its outputs are the same. Alike items are
     scored once. The executor's adapters, if it has any, are off.
     """
-    unique = list(dict.fromkeys(items))
-    packed = {item: row for item in unique if (row := _pack(executor, *item, config)) is not None}
+    packed = {item: _pack(executor, *item, config) for item in dict.fromkeys(items)}
+    rows = [(item, row) for item, row in packed.items() if row]
     scores: dict[tuple[Task, str], GoldScore] = {}
-    for batch in _batches(packed):
-        found = _candidate_logprobs(executor, [packed[item] for item in batch])
-        for item, logprobs in zip(batch, found, strict=True):
-            scores[item] = _judge(packed[item].candidates, logprobs, leak=leaks(item[1], item[0]))
+    for batch in batches([row.tree for _, row in rows], tokens=BATCH_TOKENS):
+        found = _candidate_logprobs(executor, [rows[place][1] for place in batch])
+        for place, logprobs in zip(batch, found, strict=True):
+            (task, instruction), row = rows[place]
+            scores[task, instruction] = _judge(row.candidates, logprobs, leak=leaks(instruction, task))
         if on_progress:
-            on_progress(len(scores), len(packed))
+            on_progress(len(scores), len(rows))
     return [scores.get(item) for item in items]
 
 
@@ -147,12 +107,10 @@ def _pack(executor: CausalLM, task: Task, instruction: str, config: EvaluationCo
         if not others:
             continue
         prompt = executor_text(executor.tokenizer, instruction, example.input, task.language)
-        end = tree.add(_tokens(executor, prompt))
+        end = tree.add(_tokens(executor, prompt))[-1]
         for output in [example.output, *others]:
             tokens = _tokens(executor, shorten(executor.tokenizer, output, OUTPUT_TOKENS))
-            nodes = [end]
-            for token in tokens[:-1]:  # nothing is predicted after the last one
-                nodes.append(tree.add([token], after=nodes[-1]))
+            nodes = [end, *tree.add(tokens[:-1], after=end)]  # nothing is predicted after the last one
             candidates.append(_Candidate(number, tuple(nodes), tuple(tokens)))
     return _Packed(tree, tuple(candidates)) if candidates else None
 
@@ -162,30 +120,9 @@ def _tokens(executor: CausalLM, text: str) -> list[int]:
     return ids
 
 
-def _batches(packed: dict[tuple[Task, str], _Packed]) -> list[list[tuple[Task, str]]]:
-    """Items of alike length together, as many as fit."""
-    batches: list[list[tuple[Task, str]]] = [[]]
-    for item in sorted(packed, key=lambda item: len(packed[item].tree)):
-        if batches[-1] and len(packed[item].tree) * (len(batches[-1]) + 1) > BATCH_TOKENS:
-            batches.append([])
-        batches[-1].append(item)
-    return [batch for batch in batches if batch]
-
-
-@torch.inference_mode()
 def _candidate_logprobs(executor: CausalLM, rows: Sequence[_Packed]) -> list[list[float]]:
     """Log-probability per token of each candidate of each row."""
-    model, device = executor.model, executor.device
-    width = max(len(row.tree) for row in rows)
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    positions = torch.zeros_like(ids)
-    sees = torch.eye(width, dtype=torch.bool).repeat(len(rows), 1, 1)  # padding sees itself: no empty softmax
-    for i, row in enumerate(rows):
-        n = len(row.tree)
-        ids[i, :n], positions[i, :n] = torch.tensor(row.tree.ids), torch.tensor(row.tree.depths)
-        sees[i, :n, :n] = torch.from_numpy(row.tree.sees())
-    mask = torch.zeros(sees.shape, dtype=model.dtype).masked_fill_(~sees, torch.finfo(model.dtype).min)
-
+    (hidden,) = hidden_states(executor, [row.tree for row in rows])
     wanted = [
         (i, node, token)
         for i, row in enumerate(rows)
@@ -193,35 +130,15 @@ def _candidate_logprobs(executor: CausalLM, rows: Sequence[_Packed]) -> list[lis
         for node, token in zip(candidate.nodes, candidate.tokens, strict=True)
     ]
     places = {place: n for n, place in enumerate(dict.fromkeys((i, node) for i, node, _ in wanted))}
-    with model.disable_adapter() if hasattr(model, "disable_adapter") else contextlib.nullcontext():
-        hidden = model.get_decoder()(
-            input_ids=ids.to(device),
-            position_ids=positions.to(device),
-            attention_mask=mask[:, None].to(device),  # (B, 1, T, T), added to the attention scores
-            use_cache=False,
-        ).last_hidden_state
-        picked = hidden[[i for i, _ in places], [node for _, node in places]]  # (P, H)
-        logprobs = _token_logprobs(
-            model.get_output_embeddings(),
-            picked,
-            rows=torch.tensor([places[i, node] for i, node, _ in wanted], device=device),
-            tokens=torch.tensor([token for _, _, token in wanted], device=device),
-        )
-    values = iter(logprobs.tolist())
+    values = iter(
+        token_logprobs(
+            executor,
+            hidden[[i for i, _ in places], [node for _, node in places]],
+            rows=[places[i, node] for i, node, _ in wanted],
+            tokens=[token for _, _, token in wanted],
+        ).tolist()
+    )
     return [[sum(next(values) for _ in c.tokens) / len(c.tokens) for c in row.candidates] for row in rows]
-
-
-def _token_logprobs(
-    head: torch.nn.Module, hidden: torch.Tensor, *, rows: torch.Tensor, tokens: torch.Tensor
-) -> torch.Tensor:
-    """log p(tokens[k]) at hidden[rows[k]], the vocabulary's logits made for a few rows at a time."""
-    out = torch.empty(len(tokens))
-    for start in range(0, len(hidden), LOGIT_ROWS):
-        logits = head(hidden[start : start + LOGIT_ROWS]).float()  # (R, V)
-        inside = ((rows >= start) & (rows < start + LOGIT_ROWS)).nonzero().squeeze(-1)
-        here = rows[inside] - start
-        out[inside.cpu()] = (logits[here, tokens[inside]] - logits.logsumexp(-1)[here]).cpu()
-    return out
 
 
 def _judge(candidates: Sequence[_Candidate], logprobs: Sequence[float], *, leak: bool) -> GoldScore:

@@ -12,7 +12,7 @@ import torch
 from rlhf.lm.backbones import CausalLM, load_causal
 from rlhf.lm.configs import EvaluationConfig
 from rlhf.lm.data import Example, Task
-from rlhf.lm.gold import GoldScore, TokenTree, contrast, gold_scores, leaks, outputs_to_compare
+from rlhf.lm.gold import GoldScore, contrast, gold_scores, leaks, outputs_to_compare
 from rlhf.lm.prompting import executor_text
 from tests.tiny import make_tiny_model
 
@@ -137,18 +137,6 @@ def test_contrast_by_hand() -> None:
     assert contrast([math.log(0.5), math.log(0.25), math.log(0.25)]) == pytest.approx(math.log(1.5))
     assert contrast([-700.0, -700.0]) == pytest.approx(0.0)  # no underflow
     assert contrast([-1.0, -900.0]) == pytest.approx(math.log(2))  # at most log n
-
-
-def test_a_tree_holds_common_beginnings_once() -> None:
-    tree = TokenTree()
-    tree.add([5, 6, 7])
-    end = tree.add([5, 6, 8])
-    tree.add([9], after=end)
-    assert tree.ids == [5, 6, 7, 8, 9]
-    assert tree.parents == [-1, 0, 1, 1, 3]
-    assert tree.depths == [0, 1, 2, 2, 3]
-    assert tree.sees()[4].tolist() == [True, True, False, True, True]
-    assert tree.sees()[2].tolist() == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize(
