@@ -7,6 +7,7 @@ starts Redis, web, workers and beat. Ctrl-C ends all of it. Output goes to var/l
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import secrets
 import shlex
@@ -141,7 +142,7 @@ def first_start() -> None:
 
     try:
         django.setup()
-        call_command("first_start")
+        call_command("first_start", stdout=io.StringIO())  # the accounts are printed with the address
     except (CommandError, ImproperlyConfigured, DatabaseError) as error:
         raise CannotRun(" ".join(str(error).split())) from error
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import transaction
 
 from annotator.models import Project, User
 
@@ -17,5 +18,6 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         if Project.objects.exists() or User.objects.exists():
             return
-        call_command("create_demo", stdout=self.stdout)
-        call_command("generate", "demo", "--detach", stdout=self.stdout)
+        with transaction.atomic():  # a start that dies here begins from the beginning
+            call_command("create_demo", stdout=self.stdout)
+            call_command("generate", "demo", "--detach", stdout=self.stdout)
