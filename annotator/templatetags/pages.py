@@ -39,6 +39,15 @@ NAVIGATION = [
     ("settings", gettext_lazy("Settings"), MANAGERS, ()),
 ]
 
+FLAGS = {
+    "harmful": gettext_lazy("harmful"),
+    "biased": gettext_lazy("biased"),
+    "personal data": gettext_lazy("personal data"),
+    "wrong language": gettext_lazy("wrong language"),
+    "broken": gettext_lazy("broken"),
+}
+"""The default flags in the reader's language; flags of a project's own are shown as they are."""
+
 _markdown = MarkdownIt("commonmark", {"html": False}).enable("table").enable("strikethrough")
 
 
@@ -76,6 +85,11 @@ def project_navigation(context: dict[str, Any], project: Project) -> dict[str, A
 def markdown(text: str) -> SafeString:
     """Markdown as sanitised HTML; raw HTML in it is shown, not obeyed."""
     return mark_safe(nh3.clean(_markdown.render(text), link_rel="noopener noreferrer nofollow"))  # noqa: S308
+
+
+@register.filter
+def flag_label(flag: str) -> str:
+    return str(FLAGS.get(flag, flag))
 
 
 @register.filter

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from annotator.access import JUDGES
+from annotator.access import JUDGES, may_create_projects
 from annotator.models import Membership, Project, Role, User
 from annotator.quality import progress
 from annotator.requests import PersonRequest
@@ -45,7 +45,15 @@ class Queue:
 @require_safe
 @login_required
 def home(request: PersonRequest) -> HttpResponse:
-    return render(request, "annotator/home.html", {"queues": queues_of(request.user)})
+    return render(
+        request,
+        "annotator/home.html",
+        {
+            "queues": queues_of(request.user),
+            "may_create": may_create_projects(request.user),
+            "waiting_limit": progress.WAITING_CAP,
+        },
+    )
 
 
 def queues_of(user: User) -> list[Queue]:

@@ -1,0 +1,335 @@
+// The ranking page: puts comparisons on the screen, listens to keys and clicks, hands judgments to the
+// outbox. What is said beside the answer is in extras.js, the answers in pair.js and cards.js.
+
+import { Cards } from "./cards.js";
+import { Clock } from "./clock.js";
+import { Drafts } from "./drafts.js";
+import { Extras } from "./extras.js";
+import { Guidelines } from "./guidelines.js";
+import { listenToKeys } from "./keys.js";
+import { Outbox } from "./outbox.js";
+import { Pair } from "./pair.js";
+import { post, Refused, SignedOut } from "./server.js";
+import { newKey, Store } from "./store.js";
+import { parse, Supply } from "./supply.js";
+import { Today } from "./today.js";
+import { fillIn, readWords } from "./words.js";
+
+const root = document.getElementById("rank");
+const urls = root.dataset;
+const words = readWords();
+const byId = (id) => document.getElementById(id);
+const store = new Store(`prefloop:${urls.user}:${urls.project}:`);
+const drafts = new Drafts(store);
+const clock = new Clock();
+const today = new Today(byId("today"));
+const guidelines = new Guidelines(store, () => byId("task-heading")?.focus());
+
+let answer = null; // the Pair or Cards on the screen
+let extras = null;
+let undoKey = null;
+let wasOffline = false;
+
+const outbox = new Outbox(store, urls.submit, {
+  sent({ what }, reply) {
+    byId("undo").disabled = false;
+    today.set(reply.progress, outbox.entries.length);
+    if (wasOffline && !outbox.entries.length) {
+      wasOffline = false;
+      say(words.sentLater, "good");
+      if (!supply.current) supply.fill();
+    } else if (!wasOffline) {
+      say(fillIn(words.saved, { what }), "good");
+    }
+  },
+  refused({ what }, message) {
+    today.add(-1);
+    say(fillIn(words.refused, { why: message || words.gone, what }), "bad");
+  },
+  waiting(count, isSignedOut) {
+    wasOffline = true;
+    byId("sign-in-again").hidden = !isSignedOut;
+    const sentence = fillIn(isSignedOut ? words.keptSignedOut : words.kept, { n: count });
+    say(store.isLasting ? sentence : `${sentence} ${words.notStorable}`, "warn");
+  },
+});
+
+const supply = new Supply(urls, Number(urls.lease), outbox, {
+  arrived() {
+    if (!supply.current) advance();
+  },
+  empty() {
+    if (!supply.current) showOnly("nothing");
+  },
+  unreachable(error) {
+    byId("sign-in-again").hidden = !(error instanceof SignedOut);
+    if (!supply.current) showOnly("unreachable");
+  },
+  lost() {
+    say(words.lost, "warn");
+  },
+});
+
+// ---- the screen ----
+
+function say(sentence, kind = "") {
+  const status = byId("status");
+  status.textContent = sentence;
+  status.className = `status ${kind && `status-${kind}`}`;
+}
+
+function showOnly(id) {
+  for (const name of ["nothing", "loading", "unreachable"]) byId(name).hidden = name !== id;
+  const hasOne = id === "";
+  byId("stage-place").hidden = byId("answer-place").hidden = !hasOne;
+  for (const button of document.querySelectorAll("#foot-actions button")) button.hidden = !hasOne;
+}
+
+function present(item, given = null) {
+  byId("stage-place").replaceChildren(item.stage);
+  byId("answer-place").replaceChildren(item.answer);
+  setUp(item);
+  answer.clear();
+  extras.fill({});
+  extras.close();
+  const earlier = given ?? drafts.get(item.id);
+  if (earlier) {
+    answer.fill(earlier);
+    extras.fill(earlier);
+  }
+  refresh();
+  scrollTo({ top: 0 });
+  if (guidelines.isOpen) guidelines.focus();
+  else byId("task-heading").focus({ preventScroll: true });
+}
+
+function setUp(item) {
+  showOnly("");
+  root.dataset.form = item.form;
+  answer = new (item.form === "pairwise" ? Pair : Cards)(item.stage, item.answer, words);
+  extras = new Extras(item.stage, item.answer);
+  for (const kbd of document.querySelectorAll("[data-key-of]")) {
+    const names = { "all-bad": "allBad", flags: "flags", improve: "improve", guidelines: "guidelines" };
+    kbd.textContent = answer.keys[names[kbd.dataset.keyOf]];
+  }
+  for (const row of document.querySelectorAll("#legend [data-for]")) {
+    row.hidden = !row.dataset.for.split(" ").includes(item.form);
+  }
+  for (const details of item.stage.querySelectorAll("details[data-remember]")) {
+    const name = details.dataset.remember;
+    details.open = store.get(name, details.open);
+    details.addEventListener("toggle", () => store.set(name, details.open));
+  }
+  clock.restart();
+}
+
+function refresh() {
+  const filled = extras.filled;
+  for (const button of document.querySelectorAll("#foot-actions [aria-controls]")) {
+    const id = button.getAttribute("aria-controls");
+    button.setAttribute("aria-expanded", String(extras.open?.id === id));
+    button.classList.toggle("is-filled", Boolean(filled[id]));
+  }
+  const { flags } = extras.read();
+  for (const signs of document.querySelectorAll("[data-signs]")) {
+    const given = flags[signs.closest("[data-completion]").dataset.completion] ?? [];
+    signs.textContent = given.length ? `⚑ ${words.flagged}` : "";
+  }
+  const submit = document.querySelector("#answer .submit");
+  if (answer instanceof Pair) submit.hidden = !answer.choice && !extras.asksRatings;
+}
+
+function draft() {
+  if (supply.current) drafts.set(supply.current.id, { ...answer.read(), ...extras.read() });
+}
+
+// ---- what a person does ----
+
+// A choice submits if the project asks for nothing more, and nothing more is being said.
+function chosen() {
+  draft();
+  refresh();
+  if (extras.asksRatings || extras.isBusy) say(words.enterToSubmit);
+  else submit();
+}
+
+function submit(verdict = "ranked") {
+  if (!supply.current || guidelines.isBlocking) return;
+  const given = { verdict, ...answer.read(), ...extras.read() };
+  const problem = {
+    ranked: () => answer.problem() || (extras.lacksRatings ? words.rateAll : ""),
+    all_bad: () => "",
+    cannot_judge: () => (given.reason ? "" : words.giveReason),
+  }[verdict]();
+  if (problem) {
+    say(problem, "warn");
+    return;
+  }
+  if (verdict !== "ranked") Object.assign(given, { ranks: {}, strength: null });
+  if (verdict !== "cannot_judge") given.reason = "";
+  const what = { ranked: () => answer.describe(), all_bad: () => words.allBad, cannot_judge: () => words.cannot };
+  drafts.remove(supply.current.id);
+  today.add(1);
+  say("");
+  outbox.add({ ...given, assignment: supply.current.id, seconds: clock.seconds }, what[verdict]());
+  advance();
+}
+
+function advance() {
+  const item = supply.take();
+  if (item) present(item);
+  else showOnly("loading");
+}
+
+async function skip() {
+  const { current } = supply;
+  if (!current) return;
+  try {
+    const reply = await post(urls.skip, { assignment: current.id, reason: extras.reason });
+    drafts.remove(current.id);
+    today.set(reply.progress, outbox.entries.length);
+    say(words.skipped);
+    if (supply.current === current) advance();
+  } catch (error) {
+    say(error instanceof Refused ? error.message : words.actionFailed, "warn");
+  }
+}
+
+async function undo() {
+  if (byId("undo").disabled || undo.isRunning) return;
+  undo.isRunning = true;
+  try {
+    await outbox.flush();
+    if (outbox.entries.length) {
+      say(words.undoWaits, "warn");
+      return;
+    }
+    undoKey ??= newKey();
+    const reply = await post(urls.undo, { key: undoKey });
+    undoKey = null;
+    const item = parse(reply.html);
+    supply.insert(item);
+    present(item, reply.judgment);
+    byId("undo").disabled = !reply.can_undo;
+    today.set(reply.progress, 0);
+    say(words.undone);
+  } catch (error) {
+    if (error instanceof Refused) undoKey = null;
+    say(error instanceof Refused ? error.message : words.actionFailed, "warn");
+  } finally {
+    undo.isRunning = false;
+  }
+}
+
+function togglePanel(id) {
+  if (!supply.current || !byId(id)) return;
+  if (!extras.toggle(id, answer.best)) leaveText();
+  refresh();
+}
+
+function toggleLegend(shown = byId("legend").hidden) {
+  byId("legend").hidden = !shown;
+  document.querySelector("[data-act=legend]").setAttribute("aria-expanded", String(shown));
+}
+
+function leaveText() {
+  (byId("task-heading") ?? byId("main")).focus({ preventScroll: true });
+}
+
+function close() {
+  extras?.close();
+  toggleLegend(false);
+  guidelines.close();
+  leaveText();
+  if (extras) refresh();
+}
+
+const actions = {
+  "all-bad": () => submit("all_bad"),
+  cannot: () => submit("cannot_judge"),
+  skip,
+  undo,
+  close,
+  legend: () => toggleLegend(),
+  "panel-flags": () => togglePanel("panel-flags"),
+  "panel-why": () => togglePanel("panel-why"),
+  "panel-improve": () => togglePanel("panel-improve"),
+  "panel-cannot": () => togglePanel("panel-cannot"),
+  guidelines: () => guidelines.toggle(),
+  "guidelines-close": () => guidelines.close(),
+  "guidelines-read": () => guidelines.markRead(),
+  retry: () => {
+    outbox.flush();
+    supply.fill();
+  },
+};
+
+document.addEventListener("click", (event) => {
+  const act = event.target.closest("[data-act]")?.dataset.act;
+  if (act) {
+    actions[act]();
+    return;
+  }
+  const option = event.target.closest(".scale-option");
+  if (option && !(event.target instanceof HTMLInputElement)) {
+    event.preventDefault();
+    if (guidelines.isBlocking) return;
+    option.querySelector("input").checked = true;
+    chosen();
+  }
+});
+for (const kind of ["input", "change"]) {
+  root.addEventListener(kind, (event) => {
+    if (!supply.current) return;
+    draft();
+    refresh();
+    if (event.target.closest("#stage, .lanes")) say(answer.problem() || words.enterToSubmit);
+  });
+}
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "answer-form") return;
+  event.preventDefault();
+  submit();
+});
+listenToKeys({
+  actions,
+  submit: () => submit(),
+  isBlocked: () => guidelines.isBlocking,
+  hasOne: () => Boolean(supply.current),
+  keys: () => answer?.keys ?? {},
+  answer(key) {
+    const outcome = answer.press(key);
+    if (outcome === "chosen") chosen();
+    if (outcome === "placed") {
+      draft();
+      refresh();
+      say(answer.problem() || words.enterToSubmit);
+    }
+    return outcome !== "";
+  },
+  toggleExamples() {
+    const details = document.querySelector("#stage details[data-remember=examples]");
+    if (details) details.open = !details.open;
+  },
+});
+addEventListener("beforeunload", (event) => {
+  if (outbox.entries.length && !store.isLasting) event.preventDefault();
+});
+// A page out of the browser's cache holds leases that were let go.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+
+// ---- begin ----
+
+const first = byId("stage");
+if (first) {
+  const item = { id: Number(first.dataset.assignment), form: first.dataset.form, stage: first, answer: byId("answer") };
+  supply.current = item;
+  present(item);
+} else {
+  showOnly("nothing");
+}
+guidelines.openIfNew();
+outbox.flush();
+supply.fill();

@@ -1,0 +1,52 @@
+// Talking to the server: what comes back is an answer, a refusal, or "later".
+
+// The network or the server is in trouble; the same request may be sent again.
+export class Unreachable extends Error {}
+
+// The session has ended; the same request works after signing in.
+export class SignedOut extends Error {}
+
+// The server has read the request and does not want it; the message is for the person.
+export class Refused extends Error {}
+
+const PATIENCE_MS = 15_000;
+
+export function csrfToken() {
+  return document.cookie.match(/(?:^|;\s*)csrftoken=([^;]+)/)?.[1] ?? "";
+}
+
+// The reply as an object, as text if it is HTML, as null if it is empty.
+export async function post(url, body) {
+  let response;
+  try {
+    response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
+      body: JSON.stringify(body),
+      redirect: "manual",
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+    return await read(response);
+  } catch (error) {
+    if (error instanceof Refused || error instanceof SignedOut) throw error;
+    throw new Unreachable(error.message);
+  }
+}
+
+async function read(response) {
+  if (response.status === 204) return null;
+  const isJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
+  if (response.ok) return isJson ? response.json() : response.text();
+  if (response.type === "opaqueredirect" || response.status === 403) throw new SignedOut();
+  if (isJson && response.status < 500) throw new Refused((await response.json()).error);
+  if (response.status === 404) throw new Refused("");
+  throw new Error(`status ${response.status}`);
+}
+
+// For a page that is being left: nobody waits for the answer.
+export function postAndLeave(url, body) {
+  const form = new FormData();
+  form.set("csrfmiddlewaretoken", csrfToken());
+  form.set("json", JSON.stringify(body));
+  navigator.sendBeacon(url, form);
+}

@@ -1,0 +1,106 @@
+// The comparison on the screen and the one fetched ahead: claims, heartbeats, letting go.
+
+import { post, postAndLeave, Refused } from "./server.js";
+
+const LOOK_AGAIN_MS = 10_000;
+const AHEAD = 1;
+
+// A comparison as it came from the server, ready to be put on the page.
+export function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const stage = template.content.querySelector("#stage");
+  const answer = template.content.querySelector("#answer");
+  return { id: Number(stage.dataset.assignment), form: stage.dataset.form, stage, answer };
+}
+
+export class Supply {
+  // urls: { next, renew }; on: { arrived(), empty(), unreachable(error), lost(id) }
+  constructor(urls, leaseSeconds, outbox, on) {
+    this.urls = urls;
+    this.leaseMs = 1000 * leaseSeconds;
+    this.outbox = outbox;
+    this.on = on;
+    this.current = null;
+    this.ahead = [];
+    this.lastActive = Date.now();
+    for (const kind of ["keydown", "pointerdown", "pointermove", "scroll"]) {
+      addEventListener(kind, () => this.wake(), { passive: true });
+    }
+    setInterval(() => this.renew(), this.leaseMs / 3);
+    addEventListener("pagehide", () => this.letGo());
+  }
+
+  // The next comparison, if it is here already.
+  take() {
+    this.current = this.ahead.shift() ?? null;
+    this.fill();
+    return this.current;
+  }
+
+  // Put the one on the screen back, and this one before it.
+  insert(item) {
+    if (this.current) this.ahead.unshift(this.current);
+    this.current = item;
+  }
+
+  get ids() {
+    return [this.current, ...this.ahead].filter(Boolean).map((item) => item.id);
+  }
+
+  // Fetch until one is ahead.
+  async fill() {
+    if (this.filling || this.ahead.length >= AHEAD) return;
+    clearTimeout(this.timer);
+    this.filling = true;
+    try {
+      const html = await post(this.urls.next, { holding: [...this.ids, ...this.outbox.assignments] });
+      this.filling = false;
+      if (html === null) {
+        this.lookAgain();
+        this.on.empty();
+        return;
+      }
+      const item = parse(html);
+      if (!this.ids.includes(item.id)) this.ahead.push(item);
+      this.on.arrived();
+    } catch (error) {
+      this.filling = false;
+      this.lookAgain();
+      this.on.unreachable(error);
+      if (error instanceof Refused) throw error;
+    }
+  }
+
+  lookAgain() {
+    this.timer = setTimeout(() => this.fill(), LOOK_AGAIN_MS);
+  }
+
+  wake() {
+    const wasAway = Date.now() - this.lastActive > this.leaseMs;
+    this.lastActive = Date.now();
+    if (wasAway) this.renew();
+  }
+
+  // A heartbeat while somebody is there; an absent person's comparisons go to others.
+  async renew() {
+    if (!this.ids.length || Date.now() - this.lastActive > this.leaseMs) return;
+    try {
+      const { lost } = await post(this.urls.renew, { assignments: this.ids });
+      this.ahead = this.ahead.filter((item) => !lost.includes(item.id));
+      if (this.current && lost.includes(this.current.id)) this.on.lost();
+      this.fill();
+    } catch {
+      // No connection: the next heartbeat, or the judgment itself, will tell.
+    }
+  }
+
+  // What was fetched ahead is free again when the page is left. The one on the screen stays: a reload
+  // shows it again.
+  letGo() {
+    if (this.ahead.length) {
+      postAndLeave(this.urls.renew, { assignments: this.ahead.map((item) => item.id), release: true });
+    }
+    this.ahead = [];
+  }
+}
