@@ -177,7 +177,7 @@ def execute(run_id: int, stage_of: Callable[[str], Stage]) -> None:
             log.info("run %s goes back to the queue: this worker ends", run_id)
         except (OperationalError, InterfaceError) as error:
             log.warning("run %s goes back to the queue: the database failed: %s", run_id, error)
-            connection.close()
+            connection.close_if_unusable_or_obsolete()
             hold.release(f"The database failed; {GOES_ON}")
         except Exception as error:
             log.exception("run %s failed", run_id)

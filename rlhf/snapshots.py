@@ -14,8 +14,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Max, QuerySet
-from django.utils.crypto import salted_hmac
 
+from annotator.exports.formats import pseudonym
 from annotator.models import Completion, Project, Prompt, Ranking, Verdict
 from rlhf.lm.data import Example, Judgment, Task, snapshot_lines
 from rlhf.models import Snapshot
@@ -75,11 +75,6 @@ def task_of(prompt: Prompt) -> Task:
         held_out=prompt.is_held_out,
         reference=prompt.reference,
     )
-
-
-def pseudonym(project: Project, annotator_id: int) -> str:
-    """The same person is the same key within a project, and nobody without the site's secret can tell who."""
-    return salted_hmac("rlhf.snapshots", f"{project.pk}:{annotator_id}", algorithm="sha256").hexdigest()[:16]
 
 
 def _rankings(project: Project) -> QuerySet[Ranking]:
