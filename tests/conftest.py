@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.test import Client
 
 from annotator.models import Project, Role, User
 from tests.factories import make_member, make_project, make_user
+from tests.servers import NoPostgres, postgres, postgres_binaries
 
 
 @pytest.fixture
@@ -52,3 +53,14 @@ def client_of() -> Callable[[User], Client]:
         return client
 
     return login
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The DATABASE_URL of an empty database on a PostgreSQL started for the tests."""
+    try:
+        postgres_binaries()
+    except NoPostgres as error:
+        pytest.skip(str(error))
+    with postgres() as url:
+        yield url

@@ -283,5 +283,13 @@ def _best_for(annotator: User, project: Project) -> Comparison | None:
         .values_list("comparison__prompt", flat=True)
         .first()
     )
-    other = locked(rows.exclude(prompt=last_prompt), skip=True).first() if last_prompt else None
-    return other or locked(rows, skip=True).first()
+    other = _first(rows.exclude(prompt=last_prompt)) if last_prompt else None
+    return other or _first(rows)
+
+
+def _first(rows: QuerySet[Comparison]) -> Comparison | None:
+    """The first row that nobody else is taking, locked; where they take all, wait for what they leave."""
+    free: Comparison | None = locked(rows, skip=True).first()
+    if free is not None or not connection.features.has_select_for_update:
+        return free
+    return locked(rows).first()
