@@ -174,7 +174,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 7 * 24 * 3600,  # longer than the longest run, or a run would start twice
     "socket_timeout": 10,
     "socket_connect_timeout": 2,
-    "max_retries": 1,
+    "max_retries": 0,  # a page does not wait for a second try, the sweep makes it
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False  # a lost send is repeated by the sweep, not waited for by a page
