@@ -1,5 +1,17 @@
 """URLs of the model side."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from rlhf.views import models, overview, runs
+
+urlpatterns = [
+    path("projects/<slug:slug>/", overview.project, name="project"),
+    path("projects/<slug:slug>/runs/", runs.index, name="runs"),
+    path("projects/<slug:slug>/runs/start/<slug:kind>/", runs.start, name="run-start"),
+    path("projects/<slug:slug>/runs/<int:run_id>/", runs.run, name="run"),
+    path("projects/<slug:slug>/runs/<int:run_id>/data/", runs.data, name="run-data"),
+    path("projects/<slug:slug>/runs/<int:run_id>/cancel/", runs.cancel, name="run-cancel"),
+    path("projects/<slug:slug>/runs/<int:run_id>/resume/", runs.resume, name="run-resume"),
+    path("projects/<slug:slug>/models/", models.index, name="models"),
+    path("projects/<slug:slug>/models/<int:checkpoint_id>/promote/", models.promote, name="promote"),
+]

@@ -1,0 +1,188 @@
+"""The forms that start runs: a few fields, the rest folded away. An empty field means the default."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from annotator.models import Project, User
+from rlhf import runs
+from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
+from rlhf.models import Checkpoint, Run
+from rlhf.stage_configs import BOUNDS
+
+
+class StartForm(forms.Form):
+    """Starts one run of a project: the fields of its config, and what it is asked besides."""
+
+    config: ClassVar[type[Any] | None] = None
+    advanced: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.project = project
+        defaults = {f.name: f.default for f in fields(self.config)} if self.config else {}
+        for name, field in self.fields.items():
+            field.required = False
+            if field.initial is None:
+                field.initial = defaults.get(name)
+            if name in BOUNDS and isinstance(field, forms.IntegerField | forms.FloatField):
+                low, high = BOUNDS[name]
+                field.widget.attrs |= {"min": low, "max": high}
+            if isinstance(field, forms.FloatField):
+                field.widget.attrs["step"] = "any"
+
+    @property
+    def plain_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name not in self.advanced]
+
+    @property
+    def advanced_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.advanced]
+
+    @property
+    def advanced_has_errors(self) -> bool:
+        return any(name in self.errors for name in self.advanced)
+
+    def given(self) -> dict[str, Any]:
+        """What was filled in."""
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+
+    def start(self, user: User) -> Run:
+        """Make the run. Raises CannotStart."""
+        raise NotImplementedError
+
+
+class GenerationForm(StartForm):
+    config = SamplingConfig
+    advanced = ("temperature", "top_p", "max_new_tokens")
+
+    completions_per_task = forms.IntegerField(
+        label=_("Instructions a task"), help_text=_("More of them make better comparisons, and take longer.")
+    )
+    tasks = forms.IntegerField(
+        label=_("Number of tasks"), min_value=1, help_text=_("Empty: all of them. Fewer are a quick trial.")
+    )
+    temperature = forms.FloatField(
+        label=_("Temperature"), help_text=_("Higher is more varied, and above 1 often nonsense.")
+    )
+    top_p = forms.FloatField(label=_("Top-p"), help_text=_("The share of likely words that are drawn from."))
+    max_new_tokens = forms.IntegerField(label=_("Length limit"), help_text=_("In tokens."))
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, project=project, **kwargs)
+        shown = project.completions_per_comparison
+        self.fields["completions_per_task"].initial = max(SamplingConfig.completions_per_task, shown)
+
+    def start(self, user: User) -> Run:
+        given = self.given()
+        count = given.pop("completions_per_task", self.fields["completions_per_task"].initial)
+        tasks = given.pop("tasks", None)
+        return runs.start_generation(
+            project=self.project, user=user, completions_per_task=count, tasks=tasks, config=given
+        )
+
+
+class RewardForm(StartForm):
+    config = RewardConfig
+    advanced = ("heads", "l2", "steps", "seed")
+
+    use_length = forms.BooleanField(
+        label=_("Let it see the length"),
+        help_text=_("Often raises the accuracy a little, and tempts the generator to write longer texts."),
+    )
+    heads = forms.IntegerField(
+        label=_("Heads"), help_text=_("Models in the ensemble; their disagreement is its own doubt.")
+    )
+    l2 = forms.FloatField(label=_("L2 penalty"), min_value=0, help_text=_("Higher learns less by heart."))
+    steps = forms.IntegerField(label=_("Steps"))
+    seed = forms.IntegerField(label=_("Seed"), min_value=0)
+
+    def start(self, user: User) -> Run:
+        return runs.start_reward(project=self.project, user=user, config=self.given())
+
+
+class PolicyForm(StartForm):
+    config = PolicyConfig
+    advanced = (
+        "learning_rate",
+        "kl_coef",
+        "kl_budget",
+        "prompts_per_step",
+        "completions_per_prompt",
+        "seed",
+    )
+
+    algorithm = forms.ChoiceField(
+        label=_("Algorithm"),
+        choices=[("rloo", "RLOO")],
+        help_text=_(
+            "Several instructions are written for each task; those above the others' mean are made likelier."
+        ),
+    )
+    steps = forms.IntegerField(label=_("Steps"), help_text=_("The time it takes grows with them."))
+    learning_rate = forms.FloatField(label=_("Learning rate"))
+    kl_coef = forms.FloatField(
+        label=_("KL weight"), min_value=0, help_text=_("How strongly leaving the reference is punished.")
+    )
+    kl_budget = forms.FloatField(
+        label=_("KL budget"), help_text=_("Nats an instruction; the run stops before it goes further.")
+    )
+    prompts_per_step = forms.IntegerField(label=_("Tasks a step"))
+    completions_per_prompt = forms.IntegerField(label=_("Instructions a task"))
+    seed = forms.IntegerField(label=_("Seed"), min_value=0)
+
+    def start(self, user: User) -> Run:
+        given = self.given()
+        algorithm = given.pop("algorithm", PolicyConfig.algorithm)
+        return runs.start_policy(project=self.project, user=user, algorithm=algorithm, config=given)
+
+
+class CheckpointField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A policy of the project, the newest first."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(queryset=Checkpoint.objects.none(), **kwargs)
+
+    def label_from_instance(self, checkpoint: Any) -> str:
+        return f"{checkpoint} · {checkpoint.pk}" if checkpoint.run_id else str(checkpoint)
+
+
+class EvaluationForm(StartForm):
+    config = EvaluationConfig
+    advanced = ("completions_per_task", "seed")
+
+    new = CheckpointField(label=_("New generator"), empty_label=_("The newest"))
+    old = CheckpointField(label=_("Old generator"), empty_label=_("The one it was trained from"))
+    completions_per_task = forms.IntegerField(
+        label=_("Instructions a task"), help_text=_("More of them make the interval narrower.")
+    )
+    seed = forms.IntegerField(label=_("Seed"), min_value=0)
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, project=project, **kwargs)
+        policies = project.checkpoints.policies()
+        self.fields["new"].queryset = policies.exclude(run=None)  # type: ignore[attr-defined]
+        self.fields["old"].queryset = policies  # type: ignore[attr-defined]
+
+    def start(self, user: User) -> Run:
+        given = self.given()
+        new, old = given.pop("new", None), given.pop("old", None)
+        return runs.start_evaluation(project=self.project, user=user, new=new, old=old, config=given)
+
+
+class ScoringForm(StartForm):
+    def start(self, user: User) -> Run:
+        return runs.start_scoring(project=self.project, user=user)
+
+
+FORMS: dict[str, type[StartForm]] = {
+    Run.Kind.GENERATION: GenerationForm,
+    Run.Kind.REWARD: RewardForm,
+    Run.Kind.POLICY: PolicyForm,
+    Run.Kind.EVALUATION: EvaluationForm,
+    Run.Kind.SCORING: ScoringForm,
+}

@@ -1,0 +1,95 @@
+"""Which numbers of a run are drawn: titles, units, what each line means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from rlhf.models import Run
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: the key of the records' values, and of its interval where it has one."""
+
+    key: str
+    label: str
+    low: str = ""
+    high: str = ""
+
+
+@dataclass(frozen=True)
+class Plot:
+    key: str
+    title: str
+    unit: str
+    series: tuple[Series, ...]
+    hint: str = ""
+    percent: bool = False
+    level: dict[str, Any] | None = field(default=None)
+    """A line across the plot: {"value", "label"}."""
+
+
+def plots_of(run: Run) -> list[Plot]:
+    """The plots of a run's kind, in the order in which they are read."""
+    if run.kind == Run.Kind.REWARD:
+        return _reward_plots()
+    if run.kind == Run.Kind.POLICY:
+        return _policy_plots(run)
+    return []
+
+
+def _reward_plots() -> list[Plot]:
+    return [
+        Plot(
+            "loss",
+            _("Loss"),
+            _("nats a judgment"),
+            (Series("loss", _("Training")), Series("held_out_loss", _("Held-out"))),
+            hint=_("Lower is better; held-out rising while training falls means learning by heart."),
+        ),
+        Plot(
+            "accuracy",
+            _("Accuracy"),
+            _("pairs ordered as people did"),
+            (Series("train_accuracy", _("Training")), Series("held_out_accuracy", _("Held-out"))),
+            percent=True,
+            level={"value": 0.5, "label": _("chance")},
+        ),
+    ]
+
+
+def _policy_plots(run: Run) -> list[Plot]:
+    budget = run.config.get("kl_budget")
+    return [
+        Plot(
+            "reward",
+            _("Reward"),
+            _("score of the reward model"),
+            (Series("reward", _("Pessimistic")), Series("score", _("Mean score"))),
+            hint=_("What the run raises."),
+        ),
+        Plot(
+            "kl",
+            _("Distance from the reference"),
+            _("KL, nats an instruction"),
+            (Series("kl", _("KL")),),
+            hint=_("The price of the reward; the run stops at its budget."),
+            level={"value": budget, "label": _("budget")} if budget else None,
+        ),
+        Plot(
+            "entropy",
+            _("Entropy"),
+            _("nats a token"),
+            (Series("entropy", _("Entropy")),),
+            hint=_("Near zero, it writes always the same."),
+        ),
+        Plot("length", _("Length"), _("tokens an instruction"), (Series("length", _("Length")),)),
+    ]
+
+
+def as_json(plots: Iterable[Plot]) -> list[dict[str, Any]]:
+    return [asdict(plot) for plot in plots]

@@ -1,0 +1,43 @@
+"""Checkpoints: where each comes from, how good it is, and which one writes."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from annotator.access import MANAGERS, STAFF, project_for
+from annotator.requests import PersonRequest
+from rlhf import lineage, runs
+from rlhf.views.roles import manages
+
+
+@require_safe
+@login_required
+def index(request: PersonRequest, slug: str) -> HttpResponse:
+    project = project_for(request.user, slug, *STAFF)
+    context = {
+        "project": project,
+        "policies": lineage.policies_of(project),
+        "rewards": lineage.rewards_of(project),
+        "manages": manages(request.user, project),
+    }
+    return render(request, "rlhf/models.html", context)
+
+
+@require_POST
+@login_required
+def promote(request: PersonRequest, slug: str, checkpoint_id: int) -> HttpResponse:
+    """This policy writes from now on. Also the way back to an earlier one."""
+    project = project_for(request.user, slug, *MANAGERS)
+    checkpoint = get_object_or_404(project.checkpoints, pk=checkpoint_id)
+    try:
+        runs.promote(checkpoint, user=request.user)
+    except runs.CannotStart as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("%(name)s writes the instructions from now on.") % {"name": checkpoint})
+    return redirect("models", slug)

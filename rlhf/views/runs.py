@@ -1,0 +1,175 @@
+"""Runs: the list, one run as it goes, its numbers, and what managers do with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from annotator.access import MANAGERS, STAFF, project_for
+from annotator.models import Project
+from annotator.requests import PersonRequest
+from rlhf import plots, run_data, runs
+from rlhf.forms import FORMS
+from rlhf.models import Checkpoint, Run, RunSample
+from rlhf.progress import progress_of, seconds_left, seconds_taken
+from rlhf.reports import report_of
+from rlhf.views.roles import manages
+
+PAGE_SIZE = 50
+
+
+@require_safe
+@login_required
+def index(request: PersonRequest, slug: str) -> HttpResponse:
+    """All runs, the newest first; `?kind=` shows one kind."""
+    project = project_for(request.user, slug, *STAFF)
+    kind = request.GET.get("kind", "")
+    shown = project.runs.filter(kind=kind) if kind in Run.Kind.values else project.runs.all()
+    page = Paginator(shown.select_related("created_by"), PAGE_SIZE).get_page(request.GET.get("page"))
+    for run in page:
+        run.project = project
+    context = {
+        "project": project,
+        "page": page,
+        "rows": [(run, progress_of(run), seconds_taken(run)) for run in page],
+        "kind": kind,
+        "kinds": Run.Kind.choices,
+        "manages": manages(request.user, project),
+        "any_active": any(run.is_active for run in page),
+    }
+    template = "rlhf/_runs_table.html" if request.htmx else "rlhf/runs.html"
+    return render(request, template, context)
+
+
+@require_safe
+@login_required
+def run(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
+    """One run. For htmx only what changes: its state with the samples, or the samples of one step."""
+    project = project_for(request.user, slug, *STAFF)
+    run = _run_of(project, run_id)
+    context: dict[str, Any] = {"project": project, "run": run}
+    if request.htmx.target == "run-samples":
+        return render(request, "rlhf/_run_samples.html", context | _samples(run, request.GET.get("step", "")))
+    context |= _state(run) | {"manages": manages(request.user, project)}
+    if request.htmx:
+        follows = "step" not in request.GET
+        samples = _samples(run, "") if follows else {}
+        return render(request, "rlhf/_run_live.html", context | samples | {"follows": follows})
+    specs = plots.as_json(plots.plots_of(run))
+    context |= _samples(run, request.GET.get("step", "")) | {"plots": specs, "report": report_of(run)}
+    return render(request, "rlhf/run.html", context)
+
+
+def _state(run: Run) -> dict[str, Any]:
+    return {
+        "progress": progress_of(run),
+        "seconds_taken": seconds_taken(run),
+        "seconds_left": seconds_left(run),
+        "checkpoint": Checkpoint.objects.filter(run=run).first(),
+    }
+
+
+def _samples(run: Run, step: str) -> dict[str, Any]:
+    """What was written at a step (the last one, unless given), and the steps before and after it."""
+    steps = list(run.samples.order_by("step").values_list("step", flat=True).distinct())
+    if not steps:
+        return {"samples": [], "sample_steps": []}
+    shown = int(step) if step.isdecimal() and int(step) in steps else steps[-1]
+    place = steps.index(shown)
+    found: list[RunSample] = list(run.samples.filter(step=shown).select_related("prompt").order_by("prompt"))
+    return {
+        "samples": found,
+        "sample_steps": steps,
+        "sample_step": shown,
+        "sample_previous": steps[place - 1] if place else None,
+        "sample_next": steps[place + 1] if place + 1 < len(steps) else None,
+    }
+
+
+@require_safe
+@login_required
+def data(request: PersonRequest, slug: str, run_id: int) -> HttpResponseBase:
+    """The run's numbers: JSON (after a step: `?after=12`; as a file: `?download`) or `?format=csv`."""
+    run = _run_of(project_for(request.user, slug, *STAFF), run_id)
+    name = f"{slug}-run-{run.pk}"
+    if request.GET.get("format") == "csv":
+        lines = StreamingHttpResponse(run_data.csv_lines(run), content_type="text/csv; charset=utf-8")
+        lines["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+        return lines
+    after = request.GET.get("after", "")
+    records = run.records.filter(step__gt=int(after)) if after.isdecimal() else run.records.all()
+    data: dict[str, Any] = {
+        "run": run_data.run_json(run),
+        "records": [run_data.record_json(record) for record in records],
+    }
+    if "download" not in request.GET:
+        return JsonResponse(data)
+    data |= run_data.results_json(run)
+    response = JsonResponse(data, json_dumps_params={"ensure_ascii": False, "indent": 2})
+    response["Content-Disposition"] = f'attachment; filename="{name}.json"'
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def start(request: PersonRequest, slug: str, kind: str) -> HttpResponse:
+    """The form that starts a run of a kind; a POST starts it, with the defaults for what is not given."""
+    project = project_for(request.user, slug, *MANAGERS)
+    if kind not in FORMS:
+        raise Http404(_("There is no such kind of run."))
+    form = FORMS[kind](request.POST if request.method == "POST" else None, project=project)
+    problem = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            return redirect(form.start(request.user))
+        except runs.CannotStart as error:
+            problem = str(error)
+    last = project.runs.filter(kind=kind, state=Run.State.DONE).first()
+    context = {
+        "project": project,
+        "kind": kind,
+        "kind_label": Run.Kind(kind).label,
+        "form": form,
+        "problem": problem,
+        "last": last,
+        "last_seconds": seconds_taken(last) if last else None,
+        "active": project.runs.active().filter(kind=kind).first(),
+        "policy": runs.promoted_policy(project),
+        "reward": runs.latest_reward(project),
+    }
+    refused = problem or form.errors
+    return render(request, "rlhf/run_start.html", context, status=422 if refused else 200)
+
+
+@require_POST
+@login_required
+def cancel(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
+    run = _run_of(project_for(request.user, slug, *MANAGERS), run_id)
+    if not runs.cancel(run, user=request.user):
+        messages.info(request, _("The run had ended already."))
+    return redirect(run)
+
+
+@require_POST
+@login_required
+def resume(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
+    run = _run_of(project_for(request.user, slug, *MANAGERS), run_id)
+    try:
+        runs.resume(run, user=request.user)
+    except runs.CannotStart as error:
+        messages.error(request, str(error))
+    return redirect(run)
+
+
+def _run_of(project: Project, run_id: int) -> Run:
+    found = project.runs.select_related("policy", "old_policy", "reward", "snapshot", "created_by")
+    run = get_object_or_404(found, pk=run_id)
+    run.project = project
+    return run
