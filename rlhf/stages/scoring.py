@@ -46,7 +46,9 @@ def execute(hold: Hold) -> None:
             store_gold(found)
             if found:
                 hold.store(Record(step, total, {"gold": float(np.mean([s.contrast for _, s in found]))}))
-    note = f"{left_out} instructions have no gold score: their tasks' outputs are all alike." if left_out else ""
+    note = (
+        f"{left_out} instructions have no gold score: their tasks' outputs are all alike." if left_out else ""
+    )
     with hold.finishing(note):
         pass
 

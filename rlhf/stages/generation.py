@@ -1,0 +1,129 @@
+"""Generation: a policy writes completions for the prompts, and comparisons of them enter the queue.
+
+Prompts come in a fixed shuffled order, so that all domains and languages are ranked from the start. What
+a chunk wrote is stored in one transaction with the place reached, where a resumed run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import QuerySet
+from django.db.models.functions import Substr
+
+from annotator.models import Completion, Prompt
+from annotator.ranking import queue
+from rlhf.execution import Hold
+from rlhf.lm.backbones import CausalLM
+from rlhf.lm.configs import SamplingConfig
+from rlhf.lm.data import Record
+from rlhf.lm.metrics import distinct_n
+from rlhf.lm.sampling import SampledCompletion, sample
+from rlhf.models import Generation
+from rlhf.snapshots import task_of
+from rlhf.stage_configs import load
+from rlhf.stages.choosing import Chooser
+from rlhf.stages.loading import needed, policy_of
+
+FIRST_CHUNK = 2
+"""Prompts in the first chunk; each is twice the one before, up to a full batch. People wait for the first."""
+
+
+def execute(hold: Hold) -> None:
+    """Write, store and queue chunk by chunk."""
+    run = hold.run
+    config = load(SamplingConfig, run.config)
+    hold.say("Loading the model", total=run.config["tasks"])
+    lm = policy_of(needed(run.policy))
+    chooser = Chooser(run.project, seed=config.seed)
+    step, total = run.step, run.config["tasks"]
+    per_batch = max(1, config.batch_size // config.completions_per_task)
+    for prompts in chunks(remaining(hold), per_batch, limit=total - step):
+        hold.say(f"Writing for tasks {step + 1} to {step + len(prompts)} of {total}")
+        written = write(lm, prompts, config)
+        step += len(prompts)
+        with hold.writing(step=step, total=total):
+            added = sum(store(hold, chooser, prompt, written[str(prompt.pk)], config) for prompt in prompts)
+            hold.store(
+                Record(step, total, {**figures(written), "comparisons": added, "last": prompts[-1].pk})
+            )
+    with hold.finishing():
+        pass
+
+
+def remaining(hold: Hold) -> QuerySet[Prompt]:
+    """The prompts after the last one that this run has stored, in the shuffled order."""
+    # Not the hash's beginning: that decides the split, so that held-out prompts would come first.
+    prompts = hold.run.project.prompts.annotate(place=Substr("hash", 33)).order_by("place", "pk")
+    last = hold.run.records.order_by("-step").first()
+    if last is None:
+        return prompts
+    return prompts.filter(place__gt=Prompt.objects.get(pk=last.values["last"]).hash[32:])
+
+
+def chunks(prompts: QuerySet[Prompt], largest: int, *, limit: int) -> Iterator[list[Prompt]]:
+    """Small chunks first, so that there is soon something to rank; then full batches."""
+    rows = list(prompts[:limit])
+    size = min(FIRST_CHUNK, largest)
+    while rows:
+        yield rows[:size]
+        rows = rows[size:]
+        size = min(2 * size, largest)
+
+
+def write(lm: CausalLM, prompts: list[Prompt], config: SamplingConfig) -> dict[str, list[SampledCompletion]]:
+    """The completions of each prompt that have words in them, by prompt id."""
+    tasks = [task_of(prompt) for prompt in prompts]
+    written: dict[str, list[SampledCompletion]] = {task.id: [] for task in tasks}
+    for group in sample(lm, tasks, config):
+        written[group[0].task_id] = [completion for completion in group if completion.text.strip()]
+    return written
+
+
+def store(
+    hold: Hold, chooser: Chooser, prompt: Prompt, written: list[SampledCompletion], config: SamplingConfig
+) -> int:
+    """Keep one prompt's completions and where they come from; how many comparisons joined the queue."""
+    run = hold.run
+    rows = queue.add_completions(
+        prompt=prompt,
+        texts=[completion.text for completion in written],
+        source=Completion.Source.MODEL,
+        iteration=run.iteration,
+    )
+    sampling = {
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "max_new_tokens": config.max_new_tokens,
+        "seed": config.seed,
+    }
+    Generation.objects.bulk_create(
+        [
+            Generation(
+                completion=row,
+                run=run,
+                checkpoint=needed(run.policy),
+                sampling=sampling,
+                logprob=completion.logprob,
+                tokens=len(completion.token_ids),
+                finished=completion.finished,
+            )
+            for row, completion in zip(rows, written, strict=True)
+        ],
+        ignore_conflicts=True,  # a text that was there already keeps its first origin
+    )
+    return queue.add_comparisons(
+        project=run.project, comparisons=chooser.choose(prompt, rows), iteration=run.iteration
+    )
+
+
+def figures(written: dict[str, list[SampledCompletion]]) -> dict[str, float]:
+    """What the run page shows of a chunk."""
+    completions = [completion for group in written.values() for completion in group]
+    count = max(1, len(completions))
+    return {
+        "completions": len(completions),
+        "tokens": sum(len(c.token_ids) for c in completions) / count,
+        "finished": sum(c.finished for c in completions) / count,
+        "distinct_2": distinct_n([c.text for c in completions], 2),
+    }

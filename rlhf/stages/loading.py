@@ -1,0 +1,31 @@
+"""From a checkpoint's row to the model in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+from rlhf.lm.backbones import CausalLM, load_causal
+from rlhf.lm.checkpoints import load_policy
+from rlhf.models import Checkpoint
+
+
+def needed(checkpoint: Checkpoint | None) -> Checkpoint:
+    """The checkpoint that a run is to work with. Raises ValueError if it names none."""
+    if checkpoint is None:
+        raise ValueError("the run does not say which checkpoint it is to work with")
+    return checkpoint
+
+
+def policy_of(checkpoint: Checkpoint) -> CausalLM:
+    """The language model of a policy checkpoint: the base itself, or with its adapters."""
+    if not checkpoint.folder:
+        return load_causal(checkpoint.base_model, settings.MODELS_DIR)
+    return load_policy(folder_of(checkpoint), settings.MODELS_DIR)
+
+
+def folder_of(checkpoint: Checkpoint) -> Path:
+    """Where its files lie."""
+    folder: Path = settings.VAR / checkpoint.folder
+    return folder
