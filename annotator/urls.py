@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
-from annotator.views import home, ranking
+from annotator.views import comparisons, exports, home, imports, members, projects, prompts, quality, ranking
 
 in_project: list[URLPattern | URLResolver] = [
     path("rank/", ranking.rank, name="rank"),
@@ -12,11 +12,28 @@ in_project: list[URLPattern | URLResolver] = [
     path("rank/undo/", ranking.rank_undo, name="rank-undo"),
     path("rank/skip/", ranking.rank_skip, name="rank-skip"),
     path("rank/renew/", ranking.rank_renew, name="rank-renew"),
+    path("guidelines/", projects.guidelines, name="guidelines"),
+    path("settings/", projects.settings, name="settings"),
+    path("prompts/", prompts.prompts, name="prompts"),
+    path("prompts/<int:prompt_id>/", prompts.prompt, name="prompt"),
+    path("import/", imports.import_, name="import"),
+    path("import/<int:import_id>/", imports.import_detail, name="import-detail"),
+    path("import/<int:import_id>/cancel/", imports.import_cancel, name="import-cancel"),
+    path("comparisons/", comparisons.comparisons, name="comparisons"),
+    path("comparisons/<int:comparison_id>/", comparisons.comparison, name="comparison"),
+    path("comparisons/<int:comparison_id>/close/", comparisons.comparison_close, name="comparison-close"),
+    path("members/", members.members, name="members"),
+    path("members/<int:member_id>/change/", members.member_change, name="member-change"),
+    path("members/<int:member_id>/remove/", members.member_remove, name="member-remove"),
+    path("quality/", quality.quality, name="quality"),
+    path("exports/", exports.exports, name="exports"),
+    path("exports/<slug:format_name>/", exports.export_download, name="export-download"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("projects/new/", projects.project_create, name="project-create"),
     path("projects/<slug:slug>/", include(in_project)),
 ]

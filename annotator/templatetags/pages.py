@@ -14,23 +14,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from markdown_it import MarkdownIt
 
-from annotator.access import membership_of
-from annotator.models import Project, Role
+from annotator.access import JUDGES, MANAGERS, STAFF, membership_of
+from annotator.models import Project, Ranking, Role
 
 register = template.Library()
 
-EVERYBODY = frozenset(Role)
-JUDGES = frozenset({Role.ANNOTATOR, Role.MANAGER})
-STAFF = frozenset({Role.MANAGER, Role.RESEARCHER})
-MANAGERS = frozenset({Role.MANAGER})
+EVERYBODY = tuple(Role)
 
 NAVIGATION = [
     # URL name, label, who sees it, other URL names under the same entry
-    ("project", gettext_lazy("Overview"), STAFF, ()),
+    ("project", gettext_lazy("Overview"), EVERYBODY, ()),
     ("rank", gettext_lazy("Rank"), JUDGES, ()),
     ("guidelines", gettext_lazy("Guidelines"), EVERYBODY, ()),
     ("prompts", gettext_lazy("Tasks"), STAFF, ("prompt", "import", "import-detail")),
-    ("comparisons", gettext_lazy("Comparisons"), STAFF, ()),
+    ("comparisons", gettext_lazy("Comparisons"), STAFF, ("comparison",)),
     ("quality", gettext_lazy("Quality"), STAFF, ()),
     ("runs", gettext_lazy("Runs"), STAFF, ("run", "run-start", "evaluation")),
     ("models", gettext_lazy("Models"), STAFF, ("promote",)),
@@ -118,6 +115,15 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
-def get(mapping: dict[Any, Any], key: Any) -> Any:
-    """mapping[key], or None."""
-    return mapping.get(key)
+def get_number(numbers: dict[int, int], key: str) -> int | None:
+    """The number on the page of a completion whose id comes out of JSON."""
+    return numbers.get(int(key))
+
+
+@register.filter
+def as_order(ranking: Ranking, numbers: dict[int, int]) -> str:
+    """A ranking as "2 > 1 = 3", by the completions' numbers on the page."""
+    lanes: dict[int, list[int]] = {}
+    for key, rank in ranking.ranks.items():
+        lanes.setdefault(rank, []).append(numbers[int(key)])
+    return " > ".join(" = ".join(map(str, sorted(lanes[rank]))) for rank in sorted(lanes))

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from annotator.access import JUDGES, STAFF, has_role, membership_of, project_for
+from annotator.access import JUDGES, membership_of, project_for
 from annotator.models import Assignment, Completion, Project, Ranking, ResponseFormat, Verdict
 from annotator.quality import progress
 from annotator.ranking import queue, submit
@@ -46,7 +46,6 @@ def rank(request: PersonRequest, slug: str) -> HttpResponse:
         "has_read": guideline is None
         or (last is not None and (last.guideline_version or 0) >= guideline.version),
         "can_undo": last is not None,
-        "may_manage": has_role(request.user, project, *STAFF),
         "progress": _progress(request, project),
         "waiting_limit": progress.WAITING_CAP,
         **(_shown(assignment) if assignment else {}),
@@ -177,7 +176,7 @@ def _fragment(request: PersonRequest, assignment: Assignment) -> str:
 
 def _body(request: PersonRequest) -> dict[str, Any]:
     """The JSON object that was sent (in the field `json` of a form when the page is being left)."""
-    sent: Any = request.POST["json"] if "json" in request.POST else request.body
+    sent: Any = request.POST.get("json") or request.body
     try:
         body = json.loads(sent)
     except ValueError as error:

@@ -1,0 +1,197 @@
+"""Makes the pictures in docs/images from a throw-away database: `python bench/screenshots.py [NAME ...]`.
+
+Starts the site on a free port with its own folder, fills it (picture_data.py), and photographs pages
+with the system's Chromium. Without names, all pictures are made. `--all-themes` adds, under
+var/pictures, each page on a desktop and a phone, light and dark, in English and Chinese.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
+IMAGES = ROOT / "docs" / "images"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+DESKTOP = {"width": 1366, "height": 768}
+PHONE = {"width": 390, "height": 844}
+
+# name: (path, who, options). Options: phone, dark, chinese; prepare: keys pressed before the picture.
+PICTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "ranking": ("/projects/support/rank/", "carol", {}),
+    "ranking-dark": ("/projects/support/rank/", "carol", {"dark": True}),
+    "ranking-phone": ("/projects/support/rank/", "carol", {"phone": True}),
+    "ranking-chinese": ("/projects/support/rank/", "bob", {"chinese": True}),
+    "ranking-of-four": ("/projects/release-notes/rank/", "bob", {"keys": "213"}),
+    "ranking-best-worst": ("/projects/short-texts/rank/", "bob", {"keys": "a1"}),
+}
+# Looked at by hand before a release.
+PAGES: dict[str, tuple[str, str]] = {
+    "login": ("/login/", ""),
+    "home": ("/", "alice"),
+    "home-annotator": ("/", "carol"),
+    "missing": ("/projects/nowhere/", "alice"),
+    "rank-pair": ("/projects/support/rank/", "carol"),
+    "rank-four": ("/projects/release-notes/rank/", "carol"),
+    "guidelines": ("/projects/support/guidelines/", "carol"),
+    "prompts": ("/projects/support/prompts/", "alice"),
+    "prompt": ("/projects/support/prompts/1/", "dana"),
+    "import": ("/projects/support/import/", "alice"),
+    "comparisons": ("/projects/support/comparisons/", "alice"),
+    "members": ("/projects/support/members/", "alice"),
+    "quality": ("/projects/support/quality/", "alice"),
+    "exports": ("/projects/support/exports/", "dana"),
+    "settings": ("/projects/support/settings/", "alice"),
+    "project-create": ("/projects/new/", "alice"),
+    "overview": ("/projects/support/", "alice"),
+    "runs": ("/projects/support/runs/", "alice"),
+    "models": ("/projects/support/models/", "alice"),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join([*PICTURES, *PAGES])}")
+    parser.add_argument("--all-themes", action="store_true")
+    options = parser.parse_args()
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        print("No Chromium found. On Debian: apt-get install chromium", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="prefloop-pictures-") as var, site(Path(var)) as address:
+        photograph(address, browser, options.names, options.all_themes)
+    return 0
+
+
+@contextmanager
+def site(var: Path) -> Iterator[str]:
+    """The site with its own folder and data; gives its address, and ends it."""
+    os.environ |= {
+        "PREFLOOP_VAR": str(var),
+        "SECRET_KEY": "pictures",
+        "DEBUG": "0",
+        "LOG_LEVEL": "ERROR",
+        "DATABASE_URL": f"sqlite:///{var}/db.sqlite3",
+        "DJANGO_SETTINGS_MODULE": "annotator.site.settings",
+    }
+    os.environ.setdefault("MODELS_DIR", str(ROOT / "var" / "models"))
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    import picture_data
+
+    picture_data.fill()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
+    command += ["--worker-class", "gthread", "--log-level", "error", "annotator.site.wsgi"]
+    server = subprocess.Popen(command, cwd=ROOT)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(f"{address}/login/")
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def wait_for(url: str) -> None:
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(url, timeout=5)
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"{url} does not answer")
+
+
+def photograph(address: str, executable: str, names: list[str], all_themes: bool) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        for name, (path, who, options) in PICTURES.items():
+            if name in names or not (names or all_themes):
+                take(browser, address, IMAGES / f"{name}.png", path, who, **options)
+        for name, (path, who) in PAGES.items():
+            if name in names or (all_themes and not names):
+                for shape in variants() if all_themes else [{}]:
+                    suffix = "-".join([name, *shape])
+                    take(browser, address, ROOT / "var" / "pictures" / f"{suffix}.png", path, who, **shape)
+        browser.close()
+
+
+def variants() -> list[dict[str, Any]]:
+    return [
+        {},
+        {"dark": True},
+        {"phone": True},
+        {"chinese": True},
+        {"phone": True, "dark": True, "chinese": True},
+    ]
+
+
+def take(
+    browser: Any,
+    address: str,
+    file: Path,
+    path: str,
+    who: str,
+    *,
+    phone: bool = False,
+    dark: bool = False,
+    chinese: bool = False,
+    keys: str = "",
+) -> None:
+    """Sign in, open the page, press the keys, and take the picture."""
+    from picture_data import PASSWORD
+
+    context = browser.new_context(
+        viewport=PHONE if phone else DESKTOP,
+        device_scale_factor=2 if phone else 1,
+        color_scheme="dark" if dark else "light",
+        locale="zh-CN" if chinese else "en-GB",
+        has_touch=phone,
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.on("console", lambda line: line.type == "error" and print(f"{file.name}: {line.text}"))
+    page.on("pageerror", lambda error: print(f"{file.name}: {error}"))
+    if who:
+        page.goto(f"{address}/login/")
+        page.fill("#id_username", who)
+        page.fill("#id_password", PASSWORD)
+        page.press("#id_password", "Enter")
+        page.wait_for_url(f"{address}/")
+    response = page.goto(address + path)
+    page.wait_for_load_state("networkidle")
+    if page.locator("[data-act=guidelines-read]").is_visible():
+        page.keyboard.press("Enter")
+    for key in keys:
+        page.keyboard.press(key)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(file), full_page="/rank/" not in path)
+    status = response.status if response else "no answer"
+    print(f"{file.relative_to(ROOT)}  {path}  {status}")
+    context.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
