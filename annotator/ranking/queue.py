@@ -24,7 +24,6 @@ from annotator.models import (
     Completion,
     Project,
     Prompt,
-    Ranking,
     Slot,
     User,
     hash_text,
@@ -81,14 +80,14 @@ def open_for(annotator: User, project: Project) -> QuerySet[Comparison]:
 
     Walks down the index of the open ones, and asks for each row what this person has done with it.
     """
+    # A live ranking always has a submitted assignment.
     done = Assignment.objects.filter(
         comparison=OuterRef("pk"),
         annotator=annotator,
         state__in=[State.LEASED, State.SUBMITTED, State.SKIPPED],
     )
-    judged = Ranking.objects.filter(comparison=OuterRef("pk"), annotator=annotator, is_live=True)
     written = Completion.objects.filter(prompt=OuterRef("prompt"), author=annotator)
-    rows = _open().filter(~Exists(done), ~Exists(judged), ~Exists(written), project=project)
+    rows = _open().filter(~Exists(done), ~Exists(written), project=project)
     return rows.order_by("-priority", "pk")
 
 
@@ -255,14 +254,16 @@ def _expired() -> QuerySet[Assignment]:
 
 def _lock(annotator: User) -> None:
     """One claim of a person at a time, so that two of their tabs never get the same comparison."""
-    locked(User.objects.only("pk")).get(pk=annotator.pk)
+    if connection.features.has_select_for_update:
+        locked(User.objects.only("pk")).get(pk=annotator.pk)
 
 
 def _claim_new(annotator: User, project: Project) -> Assignment | None:
     comparison = _best_for(annotator, project)
     if comparison is None or not take_place(comparison.pk):
         return None
-    order = list(comparison.slots.values_list("completion_id", flat=True))
+    comparison.project = project
+    order = [int(completion_id) for completion_id in comparison.completions_key.split(",")]
     random.shuffle(order)
     assignment = Assignment.objects.create(
         comparison=comparison,
@@ -276,7 +277,7 @@ def _claim_new(annotator: User, project: Project) -> Assignment | None:
 
 def _best_for(annotator: User, project: Project) -> Comparison | None:
     """The best open comparison for this person, locked; of another prompt than the last, if there is one."""
-    rows = open_for(annotator, project).select_related("prompt", "project")
+    rows = open_for(annotator, project).select_related("prompt")
     last_prompt = (
         Assignment.objects.filter(annotator=annotator)
         .order_by("-pk")

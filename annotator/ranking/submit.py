@@ -69,7 +69,7 @@ def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) 
             order=held.order,
             guideline_version=_guideline_version(held.comparison.project),
             idempotency_key=idempotency_key,
-            supersedes=_undone_before(held),
+            supersedes_id=_undone_before(held),
             is_simulated=held.annotator.is_simulated,
             **values,
         )
@@ -271,10 +271,12 @@ def _guideline_version(project: Project) -> int | None:
     return project.guidelines.order_by("-version").values_list("version", flat=True).first()
 
 
-def _undone_before(held: Assignment) -> Ranking | None:
+def _undone_before(held: Assignment) -> int | None:
     """The undo that this judgment follows, so that every change of mind is one chain."""
-    last = Ranking.objects.filter(comparison=held.comparison_id, annotator=held.annotator_id).last()
-    return last if last is not None and last.verdict == Verdict.UNDONE else None
+    # By comparison alone, which has few rows; a person may have a hundred thousand.
+    rows = Ranking.objects.filter(comparison=held.comparison_id).order_by("pk")
+    mine = [row for row in rows.values_list("annotator", "verdict", "pk") if row[0] == held.annotator_id]
+    return mine[-1][2] if mine and mine[-1][1] == Verdict.UNDONE else None
 
 
 def _store_improvement(ranking: Ranking) -> None:
