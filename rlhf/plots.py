@@ -39,7 +39,37 @@ def plots_of(run: Run) -> list[Plot]:
         return _reward_plots()
     if run.kind == Run.Kind.POLICY:
         return _policy_plots(run)
+    if run.kind == Run.Kind.GENERATION:
+        return _generation_plots()
+    if run.kind == Run.Kind.SCORING:
+        return [Plot("gold", _("Gold metric"), _("contrast, nats a token"), (Series("gold", _("Mean")),))]
     return []
+
+
+def _generation_plots() -> list[Plot]:
+    return [
+        Plot(
+            "distinct",
+            _("Variety"),
+            _("different pairs of words"),
+            (Series("distinct_2", _("Distinct-2")),),
+            percent=True,
+        ),
+        Plot(
+            "tokens",
+            _("Length"),
+            _("tokens an instruction"),
+            (Series("tokens", _("Mean")),),
+        ),
+        Plot(
+            "finished",
+            _("Ended by themselves"),
+            _("of the instructions"),
+            (Series("finished", _("Share")),),
+            hint=_("The others were cut at the length limit."),
+            percent=True,
+        ),
+    ]
 
 
 def _reward_plots() -> list[Plot]:

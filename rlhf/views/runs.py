@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotator.access import MANAGERS, STAFF, project_for
-from annotator.models import Project
+from annotator.models import Completion, Project, Prompt
 from annotator.requests import PersonRequest
 from rlhf import plots, run_data, runs
 from rlhf.forms import FORMS
@@ -23,6 +23,8 @@ from rlhf.reports import report_of
 from rlhf.views.roles import manages
 
 PAGE_SIZE = 50
+NEWEST = 12
+"""So many of the completions that a generation wrote last are shown."""
 
 
 @require_safe
@@ -51,19 +53,20 @@ def index(request: PersonRequest, slug: str) -> HttpResponse:
 @require_safe
 @login_required
 def run(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
-    """One run. For htmx only what changes: its state with the samples, or the samples of one step."""
+    """One run. For htmx only what changes: its state with the texts, or the samples of one step."""
     project = project_for(request.user, slug, *STAFF)
     run = _run_of(project, run_id)
     context: dict[str, Any] = {"project": project, "run": run}
     if request.htmx.target == "run-samples":
         return render(request, "rlhf/_run_samples.html", context | _samples(run, request.GET.get("step", "")))
-    context |= _state(run) | {"manages": manages(request.user, project)}
+    context |= _state(run) | _samples(run, request.GET.get("step", ""))
+    context["manages"] = manages(request.user, project)
     if request.htmx:
-        follows = "step" not in request.GET
-        samples = _samples(run, "") if follows else {}
-        return render(request, "rlhf/_run_live.html", context | samples | {"follows": follows})
-    specs = plots.as_json(plots.plots_of(run))
-    context |= _samples(run, request.GET.get("step", "")) | {"plots": specs, "report": report_of(run)}
+        response = render(request, "rlhf/_run_live.html", context | {"live": True})
+        if not run.is_active:  # what came of it is shown by the whole page
+            response["HX-Refresh"] = "true"
+        return response
+    context |= {"plots": plots.as_json(plots.plots_of(run)), "report": report_of(run)}
     return render(request, "rlhf/run.html", context)
 
 
@@ -77,7 +80,11 @@ def _state(run: Run) -> dict[str, Any]:
 
 
 def _samples(run: Run, step: str) -> dict[str, Any]:
-    """What was written at a step (the last one, unless given), and the steps before and after it."""
+    """The texts beside the curves: a policy's of one step (the last, unless given), a generation's newest."""
+    if run.kind == Run.Kind.GENERATION:
+        return {"written": _written(run)}
+    if run.kind != Run.Kind.POLICY:
+        return {}
     steps = list(run.samples.order_by("step").values_list("step", flat=True).distinct())
     if not steps:
         return {"samples": [], "sample_steps": []}
@@ -91,6 +98,15 @@ def _samples(run: Run, step: str) -> dict[str, Any]:
         "sample_previous": steps[place - 1] if place else None,
         "sample_next": steps[place + 1] if place + 1 < len(steps) else None,
     }
+
+
+def _written(run: Run) -> list[tuple[Prompt, list[Completion]]]:
+    """What a generation wrote last, by prompt."""
+    newest = run.generations.select_related("completion__prompt").order_by("-pk")[:NEWEST]
+    by_prompt: dict[Prompt, list[Completion]] = {}
+    for generation in newest:
+        by_prompt.setdefault(generation.completion.prompt, []).append(generation.completion)
+    return list(by_prompt.items())
 
 
 @require_safe

@@ -34,6 +34,11 @@ function draw(run) {
   for (const plot of plots) plot.show(rows, active ? run.total : 0);
 }
 
+// Whoever looks at an earlier step's samples keeps them.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  if ("pinned" in event.detail.target.dataset) event.detail.shouldSwap = false;
+});
+
 let state = document.getElementById("run-live").dataset.state;
 document.addEventListener("htmx:afterSwap", () => {
   const live = document.getElementById("run-live");

@@ -1,0 +1,69 @@
+"""The page of the models: lineage, which one writes, promoting and going back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from annotator.models import Event, Project, User
+from rlhf import runs
+from rlhf.models import Checkpoint, Run
+
+URL = "/projects/support/models/"
+
+
+@pytest.fixture
+def manager(alice: User, client_of: Callable[[User], Client]) -> Client:
+    return client_of(alice)
+
+
+@pytest.fixture
+def policy(project: Project) -> Checkpoint:
+    return Checkpoint.objects.create(
+        project=project,
+        kind="policy",
+        name="rloo 1",
+        base_model=project.base_model,
+        parent=runs.base_policy(project),
+        run=Run.objects.create(project=project, kind="policy", state="done"),
+    )
+
+
+def row_of(content: str, checkpoint: Checkpoint) -> str:
+    return content.split(f'id="checkpoint-{checkpoint.pk}"')[1].split("</li>")[0]
+
+
+def test_a_new_project_has_its_base_model(manager: Client, project: Project):
+    content = manager.get(URL).content.decode()
+    row = row_of(content, runs.base_policy(project))
+    assert "The base model, as it came." in row and "Writes now" in row and "<button" not in row
+
+
+def test_promoting_and_going_back(manager: Client, project: Project, policy: Checkpoint, alice: User):
+    base = runs.base_policy(project)
+    response = manager.post(f"{URL}{policy.pk}/promote/", follow=True)
+    content = response.content.decode()
+    assert "rloo 1 writes the instructions from now on." in content
+    assert "Writes now" in row_of(content, policy) and "Go back to this one" in row_of(content, base)
+    content = manager.post(f"{URL}{base.pk}/promote/", follow=True).content.decode()
+    assert runs.promoted_policy(project) == base
+    assert "Wrote before" in row_of(content, policy)
+    assert list(Event.objects.values_list("verb", "subject", "actor")) == [
+        ("promoted", "smollm2", alice.pk),
+        ("promoted", "rloo 1", alice.pk),
+    ]
+
+
+def test_a_reward_model_cannot_write(manager: Client, project: Project):
+    reward = Checkpoint.objects.create(project=project, kind="reward", name="r", base_model="b")
+    response = manager.post(f"{URL}{reward.pk}/promote/", follow=True)
+    assert "but a policy is needed" in response.content.decode()
+    assert reward != runs.promoted_policy(project)
+
+
+def test_names_are_shown_as_text(manager: Client, policy: Checkpoint):
+    Checkpoint.objects.filter(pk=policy.pk).update(name="<img src=x>")
+    content = manager.get(URL).content.decode()
+    assert "&lt;img src=x&gt;" in content and "<img src=x>" not in content
