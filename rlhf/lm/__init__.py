@@ -2,6 +2,7 @@
 
 import os
 
-# Threads that wait for each other must sleep, not spin: where the cores are shared with a web server or
-# a second process, spinning made the same work take ten times as long. Read when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Both are read when torch and transformers are first imported, so they are set before that.
+# Waiting threads must sleep, not spin: beside other busy processes spinning makes sampling ten times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # models come from this machine

@@ -12,14 +12,11 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers reads it: models come from this machine
 
 import numpy as np
 import torch
@@ -65,6 +62,7 @@ class CausalLM:
     name: str
     weights_hash: str
     template_hash: str
+    checkpoint: Path | None = None  # the policy checkpoint whose adapters are merged into the weights
 
     @property
     def device(self) -> torch.device:
@@ -202,11 +200,11 @@ def _checked(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
         raise UnknownModel(f"unknown model {str(folder)!r}: the folder has no config.json")
     if not any(folder.glob("*.safetensors")):
-        pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
+        pickles = [p.name for p in sorted(folder.iterdir()) if p.suffix in PICKLES]
         if pickles:
             raise UnknownModel(
-                f"model {str(folder)!r} is refused: its weights are pickles ({', '.join(pickles)}), which can "
-                "run code when read. Convert them to safetensors first"
+                f"model {str(folder)!r} is refused: its weights are pickles ({', '.join(pickles)}), which "
+                "can run code when read. Convert them to safetensors first"
             )
         raise UnknownModel(f"unknown model {str(folder)!r}: the folder has no *.safetensors")
     return folder

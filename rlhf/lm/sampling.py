@@ -117,7 +117,7 @@ def decode(
 def prefill(
     lm: CausalLM, ids: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
-    """The last logits (P, V) of left-padded prompts (P, T), and each layer's keys and values (P, Hkv, T, D)."""
+    """Last logits (P, V) of left-padded prompts (P, T), and each layer's keys and values (P, Hkv, T, D)."""
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     out = lm.model(
         input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
@@ -156,7 +156,7 @@ def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, t
 
 
 def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """The first place where the cumulative weight exceeds `uniforms` of the total. Shapes: (B, K), (B,) -> (B,)."""
+    """The first place where the cumulative weight passes `uniforms` of the total: (B, K), (B,) -> (B,)."""
     cumulative = weights.cumsum(-1)
     found = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True)[:, 0]
     last = weights.shape[-1] - 1 - (weights.flip(-1) > 0).int().argmax(-1)  # rounding must not pass the end
@@ -201,9 +201,7 @@ class _SharedPrefix:
         self.slots = self.slots[rows]
         self.suffix = self.suffix[:, :, rows]
 
-    def append(
-        self, layer: int, key: torch.Tensor, value: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Store the new token's key and value (B, Hkv, 1, D); give all of the completions' so far."""
         at = self.filled[layer]
         self.suffix[layer, 0, :, :, at] = key[:, :, 0]
@@ -211,9 +209,7 @@ class _SharedPrefix:
         self.filled[layer] = at + 1
         return self.suffix[layer, 0, :, :, : at + 1], self.suffix[layer, 1, :, :, : at + 1]
 
-    def attend(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
-    ) -> torch.Tensor:
+    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Attention of one scaled query a row over its prompt and its own tokens. Shape: (B, 1, Hq, D)."""
         (prompts, group), heads = self.places, key.shape[1]
         rows, size = query.shape[0], query.shape[-1]

@@ -1,10 +1,14 @@
-"""Rows of tokens as tensors: padding, packing of one prompt with its completions, log-probabilities."""
+"""Rows of tokens as tensors: padding, packing of a prompt with its completions, log-probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+
+from rlhf.lm.token_trees import TokenTree
 
 
 def pad_left(
@@ -18,3 +22,66 @@ def pad_left(
         ids[i, width - len(row) :] = torch.tensor(list(row), dtype=torch.long)
         mask[i, width - len(row) :] = 1
     return ids.to(device), mask.to(device)
+
+
+@dataclass(frozen=True)
+class PackedGroup:
+    """One prompt and its G completions in one row, in which each completion sees the prompt and itself.
+
+    Shapes: `ids` and `positions` (T,), `sees` (T, T) bool; of the N completion tokens, `nodes` (N,) is
+    where each is predicted, `targets` (N,) which it is, `owners` (N,) whose it is, in order.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    sees: torch.Tensor
+    nodes: torch.Tensor
+    targets: torch.Tensor
+    owners: torch.Tensor
+    completions: int
+
+
+def pack_group(prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> PackedGroup:
+    """Pack a prompt and its completions: the prompt is encoded once instead of G times."""
+    tree = TokenTree()
+    end = tree.add(prompt)[-1]
+    nodes: list[int] = []
+    owners: list[int] = []
+    for owner, completion in enumerate(completions):
+        nodes += [end, *tree.add(completion[:-1], after=end)]  # nothing is predicted after the last token
+        owners += [owner] * len(completion)
+    return PackedGroup(
+        ids=torch.tensor(tree.ids),
+        positions=torch.tensor(tree.depths),
+        sees=torch.from_numpy(tree.sees()),
+        nodes=torch.tensor(nodes),
+        targets=torch.tensor([token for completion in completions for token in completion]),
+        owners=torch.tensor(owners),
+        completions=len(completions),
+    )
+
+
+def completion_logits(model: Any, group: PackedGroup) -> torch.Tensor:
+    """Logits at the completion tokens alone, float32, with gradient. Shape: (N, V)."""
+    device = model.device
+    mask = torch.zeros(group.sees.shape, dtype=model.dtype)
+    mask = mask.masked_fill_(~group.sees, torch.finfo(model.dtype).min)
+    hidden = model.get_decoder()(
+        input_ids=group.ids[None].to(device),
+        position_ids=group.positions[None].to(device),
+        attention_mask=mask[None, None].to(device),  # (1, 1, T, T), added to the attention scores
+        use_cache=False,
+    ).last_hidden_state[0]  # (T, H)
+    logits: torch.Tensor = model.get_output_embeddings()(hidden[group.nodes.to(device)])
+    return logits.float()
+
+
+def token_logprobs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """log p(target) of each row. Shapes: (N, V), (N,) -> (N,)."""
+    return -torch.nn.functional.cross_entropy(logits, targets.to(logits.device), reduction="none")
+
+
+def sum_by_owner(values: torch.Tensor, group: PackedGroup) -> torch.Tensor:
+    """Per-token values added up per completion. Shapes: (N,) -> (G,)."""
+    sums = values.new_zeros(group.completions)
+    return sums.index_add(0, group.owners.to(values.device), values)

@@ -1,0 +1,174 @@
+"""Checkpoint folders: a manifest that says what is inside, and for a policy its chain of LoRA adapters.
+
+A policy checkpoint holds every adapter from the base up (`adapters/0`, `adapters/1` …), so that it needs
+nothing but the base to be loaded. Safetensors only; each folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from rlhf.lm.backbones import CausalLM, UnknownModel, hash_files, load_causal
+from rlhf.lm.folders import new_folder
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+ADAPTER = "adapter_model.safetensors"
+PEFT_PREFIX = "base_model.model."  # what peft puts before the model's own names
+
+
+class BadCheckpoint(ValueError):
+    """A folder is no checkpoint, is damaged, or does not fit the model it is put on."""
+
+
+class WrongKind(BadCheckpoint):
+    """The checkpoint is of another kind than was asked for."""
+
+
+def write_manifest(folder: Path, *, kind: str, **fields: Any) -> None:
+    """Say in `folder` (one that `new_folder` gave) what the checkpoint is; fields are plain JSON."""
+    text = json.dumps(
+        {"format": FORMAT, "kind": kind, **fields}, indent=2, ensure_ascii=False, sort_keys=True
+    )
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path, *, kind: str) -> dict[str, Any]:
+    """The manifest of a checkpoint. Raises WrongKind if it is another kind, BadCheckpoint if it is none."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = manifest["kind"]
+    except FileNotFoundError as error:
+        raise BadCheckpoint(f"{folder} is not a checkpoint: it has no {MANIFEST}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadCheckpoint(f"{folder / MANIFEST} cannot be read: {error}") from error
+    if manifest.get("format") != FORMAT:
+        raise BadCheckpoint(f"{folder} has format {manifest.get('format')}; this version reads {FORMAT}")
+    if found != kind:
+        raise WrongKind(f"{folder} is a {found} checkpoint; a {kind} checkpoint is needed here")
+    return manifest
+
+
+def add_lora(model: Any, *, lora_r: int, lora_alpha: int, seed: int) -> Any:
+    """The model with a new LoRA adapter on all linear layers; at the start it changes nothing (B = 0)."""
+    config = LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return get_peft_model(model, config)
+
+
+def adapter_tensors(model: Any) -> dict[str, torch.Tensor]:
+    """A copy of the trained tensors of a peft model, by peft's names."""
+    tensors = get_peft_model_state_dict(model)
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in sorted(tensors.items())}
+
+
+def merge_adapters(
+    weights: Mapping[str, torch.Tensor], adapters: Sequence[tuple[Mapping[str, torch.Tensor], float]]
+) -> dict[str, torch.Tensor]:
+    """W + Σ scale · B A for every layer that an adapter touches, in the order given, by parameter name.
+
+    Each adapter is its tensors and its scale (alpha / r). Added up in float32 and rounded once, since
+    bfloat16 would swallow small changes one by one. Raises BadCheckpoint if a tensor does not fit.
+    """
+    names = [name for tensors, _ in adapters for name in tensors]
+    stems = dict.fromkeys(name.rsplit(".lora_", 1)[0] for name in names)
+    merged = {}
+    for stem in stems:
+        target = f"{stem.removeprefix(PEFT_PREFIX)}.weight"
+        try:
+            total = weights[target].float()
+            for tensors, scale in adapters:
+                if f"{stem}.lora_A.weight" in tensors:
+                    a, b = tensors[f"{stem}.lora_A.weight"], tensors[f"{stem}.lora_B.weight"]
+                    total = torch.addmm(total, b.float(), a.float(), alpha=scale)
+        except (KeyError, RuntimeError) as error:
+            raise BadCheckpoint(f"the adapter does not fit the model at {target}: {error}") from error
+        merged[target] = total.to(weights[target].dtype)
+    return merged
+
+
+def save_policy(
+    folder: Path, lm: CausalLM, *, lora: LoraConfig, tensors: Mapping[str, torch.Tensor], **fields: Any
+) -> Path:
+    """Save a policy checkpoint: the chain of adapters that `lm` came with, then the new one.
+
+    `fields` (config, seed, code version …) go into the manifest. Raises FileExistsError and DiskFull.
+    """
+    parent = lm.checkpoint
+    before = read_manifest(parent, kind="policy") if parent else None
+    with new_folder(folder) as aside:
+        adapters: list[str] = []
+        if parent and before:
+            for name in before["adapters"]:
+                shutil.copytree(parent / name, aside / name)
+                adapters.append(name)
+        adapters.append(f"adapters/{len(adapters)}")
+        new = aside / adapters[-1]
+        new.mkdir(parents=True)
+        lora.save_pretrained(str(new))
+        save_file(dict(tensors), new / ADAPTER)
+        write_manifest(
+            aside,
+            kind="policy",
+            base=before["base"] if before else lm.name,
+            weights_hash=before["weights_hash"] if before else lm.weights_hash,
+            template_hash=lm.template_hash,
+            adapters=adapters,
+            adapters_hash=hash_files([aside / name / ADAPTER for name in adapters]),
+            parent=parent.name if parent else None,
+            **fields,
+        )
+    return folder
+
+
+def load_policy(folder: Path, models: Path, dtype: torch.dtype | None = None) -> CausalLM:
+    """Load a policy: its base, with the adapters of its chain merged in order. Raises BadCheckpoint.
+
+    The result's weights hash stands for base and adapters together.
+    """
+    manifest = read_manifest(folder, kind="policy")
+    try:
+        lm = load_causal(manifest["base"], models, dtype)
+    except UnknownModel as error:
+        raise BadCheckpoint(f"the base of {folder} is not there: {error}") from error
+    for what in ("weights_hash", "template_hash"):
+        if getattr(lm, what) != manifest[what]:
+            raise BadCheckpoint(
+                f"{folder} was trained on another {lm.name!r}: its {what} begins with {manifest[what][:12]}, "
+                f"the one here with {getattr(lm, what)[:12]}"
+            )
+    try:
+        found = hash_files([folder / name / ADAPTER for name in manifest["adapters"]])
+    except FileNotFoundError as error:
+        raise BadCheckpoint(f"{folder} is damaged: {error.filename} is missing") from error
+    if found != manifest["adapters_hash"]:
+        raise BadCheckpoint(f"{folder} is damaged: its adapters are not those of its {MANIFEST}")
+    merged = merge_adapters(
+        dict(lm.model.named_parameters()), [_read_adapter(folder / name) for name in manifest["adapters"]]
+    )
+    lm.model.load_state_dict(merged, strict=False)
+    return dataclasses.replace(
+        lm,
+        checkpoint=folder,
+        weights_hash=hashlib.sha256(f"{lm.weights_hash}{found}".encode()).hexdigest(),
+    )
+
+
+def _read_adapter(folder: Path) -> tuple[dict[str, torch.Tensor], float]:
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        return load_file(folder / ADAPTER), config["lora_alpha"] / config["r"]
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise BadCheckpoint(f"the adapter {folder} cannot be read: {error}") from error
