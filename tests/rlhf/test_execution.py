@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from annotator.models import Project
@@ -149,9 +149,9 @@ def test_a_cancel_is_seen_after_the_step_which_is_kept(run: Run, hold: Hold):
 
 
 def test_finishing_is_one_transaction_with_its_result(project: Project, run: Run, hold: Hold):
-    with pytest.raises(RuntimeError), hold.finishing():
-        make_prompt(project)
-        raise RuntimeError
+    with pytest.raises(IntegrityError), hold.finishing():
+        make_prompt(project, "the same")
+        make_prompt(project, "the same")
     run.refresh_from_db()
     assert run.state == "running"
     assert not project.prompts.exists()

@@ -13,7 +13,7 @@ from annotator.models import Event, Project, User
 from rlhf import runs
 from rlhf.models import Checkpoint, Run, Score
 from rlhf.runs import CannotStart
-from tests.factories import make_completions, make_prompt, make_ranking, make_comparison
+from tests.factories import make_comparison, make_completions, make_prompt, make_ranking
 
 HELD_OUT = [{"input": "warm", "output": "cold"}, {"input": "up", "output": "down"}]
 

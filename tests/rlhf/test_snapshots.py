@@ -31,7 +31,11 @@ def test_it_holds_tasks_and_judgments(project: Project, bob: User):
 
     data = read_snapshot(path_of(snapshot))
     task = data.tasks[str(prompt.pk)]
-    assert (task.text, task.examples[0].output, task.held_out_examples[0].input) == ("Opposites", "cold", "up")
+    assert (task.text, task.examples[0].output, task.held_out_examples[0].input) == (
+        "Opposites",
+        "cold",
+        "up",
+    )
     (judgment,) = data.judgments
     assert (judgment.id, judgment.task_id) == (str(ranking.pk), str(prompt.pk))
     assert judgment.completions == (first.text, second.text)
