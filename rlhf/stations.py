@@ -241,7 +241,7 @@ def _promote(project: Project, facts: Facts) -> Station:
         figure="",
         unit=_("%(name)s writes now") % {"name": facts.promoted},
         url=_url("models", project),
-        action=Action(_("Look and promote"), facts.evaluation.run.get_absolute_url())
+        action=Action(_("See the figures"), facts.evaluation.run.get_absolute_url())
         if ready and facts.evaluation
         else None,
     )
