@@ -31,13 +31,15 @@ class Site:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stack = stack
 
-    def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-        """Run a process until the site ends, or `stop` is called with its name."""
-        process = self._stack.enter_context(
-            servers.running(command, env=self.env, log=self.logs / f"{name}.log")
+    def start(self, name: str, command: list[str]) -> None:
+        """Run a process until the site ends, or `stop` is called with its name.
+
+        As under `make run` a keeper starts it again when it dies, and ends it if we die ourselves.
+        """
+        kept = [sys.executable, "-m", "annotator.site.keep", *command]
+        self.processes[name] = self._stack.enter_context(
+            servers.running(kept, env=self.env, log=self.logs / f"{name}.log")
         )
-        self.processes[name] = process
-        return process
 
     def stop(self, name: str, *, seconds: float = 20.0) -> None:
         servers.stop(self.processes.pop(name), seconds=seconds)
@@ -46,8 +48,8 @@ class Site:
         self.start("redis", servers.redis_command(self.var))
         servers.wait_for_socket(servers.redis_socket(self.var))
 
-    def start_worker(self, queue: str) -> subprocess.Popen[bytes]:
-        return self.start(queue, servers.worker_command(queue))
+    def start_worker(self, queue: str) -> None:
+        self.start(queue, servers.worker_command(queue))
 
     def start_beat(self) -> None:
         self.start("beat", servers.beat_command())
