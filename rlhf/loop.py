@@ -74,9 +74,8 @@ class Loop:
             self.generate()
         with self.step("gold scores"):
             self.follow(runs.start_scoring(project=self.project))
-            self._result = (
-                f"{self.completions().filter(scores__checkpoint=None, scores__isnull=False).count()} scores"
-            )
+            scores = Score.objects.filter(completion__prompt__project=self.project, checkpoint=None)
+            self._result = f"{scores.count()} scores"
         with self.step("rank"):
             self.rank()
         with self.step("reward model"):
