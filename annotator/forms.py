@@ -88,17 +88,17 @@ class ProjectForm(_ModelForm):
             "name": gettext_lazy("Name"),
             "description": gettext_lazy("Description"),
             "language": gettext_lazy("Language of the guidelines"),
-            "response_format": gettext_lazy("What people are asked"),
-            "completions_per_comparison": gettext_lazy("Instructions shown together"),
-            "judgments_wanted": gettext_lazy("Judgments wanted for each comparison"),
+            "response_format": gettext_lazy("Format"),
+            "completions_per_comparison": gettext_lazy("Shown together"),
+            "judgments_wanted": gettext_lazy("Judgments wanted"),
             "strength_scale": gettext_lazy("Ask how much better"),
             "held_out_share": gettext_lazy("Share of tasks held out"),
             "lease_seconds": gettext_lazy("Seconds a comparison is kept for a person"),
             "model": gettext_lazy("Base model"),
         }
         help_texts = {
-            "completions_per_comparison": gettext_lazy("2 for pairs; 3 to 9 for rankings, best and worst."),
-            "judgments_wanted": gettext_lazy("By as many different people. 2 or more show agreement."),
+            "completions_per_comparison": gettext_lazy("Instructions: 2 for pairs, 3 to 9 for rankings, best and worst."),
+            "judgments_wanted": gettext_lazy("Of each comparison, by different people. 2 or more show agreement."),
             "strength_scale": gettext_lazy("Slightly, better, or much better; only for pairs."),
             "held_out_share": gettext_lazy(
                 "From 0 to 0.9. Never trained on, so that progress can be told from memory. Counts for tasks "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
-from annotator.models import Comparison, Completion, Guideline, Membership, Project, Prompt, Role, User
+from annotator.models import Completion, Guideline, Membership, Project, Prompt, ResponseFormat, Role, User
 from annotator.ranking import queue
 from annotator.ranking.submit import Judgment, submit
 
@@ -116,43 +117,42 @@ TASKS = [
 
 
 def fill() -> Project:
-    """Make the people, the project, its tasks, comparisons and some judgments."""
-    people = {
-        name: User.objects.create_user(name, password=PASSWORD) for name in ("alice", "bob", "carol", "dana")
-    }
+    """Make the people and projects of each format; the first one has judgments, and a best pair in front."""
+    names = ("alice", "bob", "carol", "dana")
+    people = {name: User.objects.create_user(name, password=PASSWORD) for name in names}
     people["sim-1"] = User.objects.create_user("sim-1", is_simulated=True)
-    project = Project.objects.create(
+    support = _project(
+        people,
         name="Support · refund tasks",
         slug=SLUG,
         description="Instructions for a support team, its code and its writing.",
         judgments_wanted=3,
-        created_by=people["alice"],
         held_out_share=0.2,
     )
+    Guideline.objects.create(project=support, version=3, text=GUIDELINES, created_by=people["alice"])
+    prompts = [_task(support, *task) for task in TASKS]
+    for prompt in prompts[1:]:
+        _compare(support, prompt, k=2)
+    for name, count in (("sim-1", 20), ("bob", 14), ("carol", 9)):
+        _judge(support, people[name], count)
+    _compare(support, prompts[0], k=2, first=10.0)
+    for slug, name, kind in (
+        ("release-notes", "Release notes", ResponseFormat.RANKING),
+        ("short-texts", "Short texts", ResponseFormat.BEST_WORST),
+    ):
+        other = _project(people, name=name, slug=slug, response_format=kind, completions_per_comparison=4)
+        for task in TASKS[1:4]:
+            _compare(other, _task(other, *task), k=4)
+    chinese = _project(people, name="售后 · 留言分类", slug="chinese", language="zh-hans", judgments_wanted=3)
+    _compare(chinese, _task(chinese, *TASKS[4]), k=2, first=10.0)
+    return support
+
+
+def _project(people: dict[str, User], **values: Any) -> Project:
+    project = Project.objects.create(created_by=people["alice"], **values)
     roles = {"alice": Role.MANAGER, "dana": Role.RESEARCHER}
     for name, user in people.items():
         Membership.objects.create(project=project, user=user, role=roles.get(name, Role.ANNOTATOR))
-    Guideline.objects.create(project=project, version=3, text=GUIDELINES, created_by=people["alice"])
-    prompts = [_task(project, *task) for task in TASKS]
-    _compare(project, prompts)
-    for name, count in (("bob", 14), ("sim-1", 20), ("carol", 9)):
-        _judge(project, people[name], count)
-    ranking = Project.objects.create(
-        name="Release notes", slug="release-notes", response_format="ranking", completions_per_comparison=4
-    )
-    best_worst = Project.objects.create(
-        name="Short texts", slug="short-texts", response_format="best_worst", completions_per_comparison=4
-    )
-    for other in (ranking, best_worst):
-        for name in ("alice", "bob", "carol"):
-            role = roles.get(name, Role.ANNOTATOR)
-            Membership.objects.create(project=other, user=people[name], role=role)
-        for task in TASKS[1:4]:
-            prompt = _task(other, *task)
-            ids = tuple(prompt.completions.values_list("pk", flat=True))
-            queue.add_comparisons(
-                project=other, comparisons=[queue.NewComparison(prompt.pk, ids)], iteration=1
-            )
     return project
 
 
@@ -170,14 +170,11 @@ def _task(
     return prompt
 
 
-def _compare(project: Project, prompts: list[Prompt]) -> None:
-    """Every pair of each task; the first two of the first task come first."""
-    new = []
-    for turn, prompt in enumerate(prompts):
-        ids = list(prompt.completions.values_list("pk", flat=True))
-        for place, pair in enumerate(itertools.combinations(ids, 2)):
-            first = 10.0 if turn in (0, 4) and place == 0 else 0.0
-            new.append(queue.NewComparison(prompt.pk, pair, first, Comparison.Rule.RANDOM))
+def _compare(project: Project, prompt: Prompt, *, k: int, first: float = 0.0) -> None:
+    """Every set of k of the task's instructions; the first set with the priority `first`."""
+    ids = list(prompt.completions.values_list("pk", flat=True))
+    sets = list(itertools.combinations(ids, k))
+    new = [queue.NewComparison(prompt.pk, one, 0.0 if place else first) for place, one in enumerate(sets)]
     queue.add_comparisons(project=project, comparisons=new, iteration=1)
 
 

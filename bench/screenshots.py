@@ -35,7 +35,7 @@ PICTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ranking": ("/projects/support/rank/", "carol", {}),
     "ranking-dark": ("/projects/support/rank/", "carol", {"dark": True}),
     "ranking-phone": ("/projects/support/rank/", "carol", {"phone": True}),
-    "ranking-chinese": ("/projects/support/rank/", "bob", {"chinese": True}),
+    "ranking-chinese": ("/projects/chinese/rank/", "bob", {"chinese": True}),
     "ranking-of-four": ("/projects/release-notes/rank/", "bob", {"keys": "213"}),
     "ranking-best-worst": ("/projects/short-texts/rank/", "bob", {"keys": "a1"}),
 }

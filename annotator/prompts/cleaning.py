@@ -6,9 +6,10 @@ import re
 
 import ftfy
 
-# Tab and newline stay. The others do nothing good on a page, and PostgreSQL refuses NUL.
+# Tab and newline stay. The others do nothing good on a page, and PostgreSQL refuses NUL,
+# UTF-8 half a surrogate pair.
 _CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _TRAILING = re.compile(r"[ \t]+(?=\n|$)")
 _BLANK_LINES = re.compile(r"\n{3,}")

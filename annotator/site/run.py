@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import logging
 import os
 import secrets
 import shlex
@@ -142,6 +143,7 @@ def first_start() -> None:
 
     try:
         django.setup()
+        logging.getLogger("rlhf.runs").setLevel(logging.ERROR)  # that the broker is not up yet is no news
         call_command("first_start", stdout=io.StringIO())  # the accounts are printed with the address
     except (CommandError, ImproperlyConfigured, DatabaseError) as error:
         raise CannotRun(" ".join(str(error).split())) from error
@@ -178,7 +180,7 @@ def processes(host: str, port: int, var: Path) -> dict[str, list[str]]:
 
 def announce(address: str, port: int, var: Path, began: float) -> None:
     """Print the address as soon as a page comes back from it."""
-    probe = urllib.request.Request(f"http://127.0.0.1:{port}/accounts/login/")
+    probe = urllib.request.Request(f"http://127.0.0.1:{port}/login/")
     for _ in range(300):
         try:
             urllib.request.urlopen(probe, timeout=5).close()

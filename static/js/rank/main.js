@@ -117,7 +117,7 @@ function setUp(item) {
   }
   for (const details of item.stage.querySelectorAll("details[data-remember]")) {
     const name = details.dataset.remember;
-    details.open = store.get(name, details.open);
+    details.open = store.get(name, !matchMedia("(max-width: 48rem)").matches);
     details.addEventListener("toggle", () => store.set(name, details.open));
   }
   clock.restart();

@@ -1,0 +1,142 @@
+"""Every URL of the human side, and what it says to each of the cast."""
+
+import pytest
+from django.urls import reverse
+
+from annotator import urls
+from annotator.models import Completion, PromptImport
+from tests.factories import make_comparison, make_guideline, make_user
+
+ALLOWED = {
+    # name: roles that are let in; everybody else of the project gets 403, outsiders 404
+    "rank": "alice bob",
+    "rank-next": "alice bob",
+    "rank-submit": "alice bob",
+    "rank-undo": "alice bob",
+    "rank-skip": "alice bob",
+    "rank-renew": "alice bob",
+    "guidelines": "alice bob dana",
+    "settings": "alice",
+    "prompts": "alice dana",
+    "prompt": "alice dana",
+    "import": "alice",
+    "import-detail": "alice",
+    "import-cancel": "alice",
+    "comparisons": "alice dana",
+    "comparison": "alice dana",
+    "comparison-close": "alice",
+    "members": "alice",
+    "member-change": "alice",
+    "member-remove": "alice",
+    "quality": "alice dana",
+    "exports": "alice dana",
+    "export-download": "alice dana",
+}
+POSTED = {
+    "rank-next",
+    "rank-submit",
+    "rank-undo",
+    "rank-skip",
+    "rank-renew",
+    "import-cancel",
+    "comparison-close",
+    "member-change",
+    "member-remove",
+}
+
+
+@pytest.fixture
+def address(project, alice, bob, dana):
+    """name → its URL in the project, with rows for its numbers."""
+    make_guideline(project)
+    comparison = make_comparison(project)
+    batch = PromptImport.objects.create(project=project, name="tasks.tsv", sha256="0" * 64, file="none")
+    numbers = {
+        "prompt": comparison.prompt_id,
+        "import-detail": batch.pk,
+        "import-cancel": batch.pk,
+        "comparison": comparison.pk,
+        "comparison-close": comparison.pk,
+        "member-change": project.memberships.get(user=dana).pk,
+        "member-remove": project.memberships.get(user=bob).pk,
+        "export-download": "trl",
+    }
+
+    def find(name):
+        return reverse(name, args=[project.slug, *([numbers[name]] if name in numbers else [])])
+
+    return find
+
+
+def ask(client, name, url):
+    return client.post(url, "{}", content_type="application/json") if name in POSTED else client.get(url)
+
+
+def test_every_url_of_a_project_is_in_the_table():
+    assert {pattern.name for pattern in urls.in_project} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("who", ["alice", "bob", "dana"])
+def test_members_get_what_their_role_allows(name, who, address, client_of, request):
+    client = client_of(request.getfixturevalue(who))
+    status = ask(client, name, address(name)).status_code
+    if who in ALLOWED[name].split():
+        # 400 and 409: let in, but the empty request says nothing to do.
+        assert status in (200, 204, 302, 400, 409)
+    else:
+        assert status == 403
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_outsiders_cannot_tell_that_there_is_a_project(name, address, client_of, mallory):
+    client = client_of(mallory)
+    assert ask(client, name, address(name)).status_code == 404
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_it_sends_visitors_to_the_login(name, address, client):
+    response = ask(client, name, address(name))
+    assert response.status_code == 302
+    assert response.url.startswith(reverse("login"))
+
+
+@pytest.mark.parametrize("name", sorted(POSTED))
+def test_what_changes_something_wants_a_post(name, address, client_of, alice):
+    assert client_of(alice).get(address(name)).status_code == 405
+
+
+@pytest.mark.parametrize("name", sorted(POSTED - {"rank-next", "rank-renew"}))
+def test_outsiders_change_nothing(name, address, client_of, mallory, project):
+    before = (project.memberships.count(), list(project.comparisons.values_list("is_closed", flat=True)))
+    client_of(mallory).post(address(name), {"role": "manager"})
+    after = (project.memberships.count(), list(project.comparisons.values_list("is_closed", flat=True)))
+    assert before == after
+
+
+def test_numbers_of_another_project_are_not_found(client_of, project, alice):
+    from tests.factories import make_project
+
+    elsewhere = make_comparison(make_project("elsewhere"))
+    client = client_of(alice)
+    for name, pk in (("prompt", elsewhere.prompt_id), ("comparison", elsewhere.pk)):
+        assert client.get(reverse(name, args=[project.slug, pk])).status_code == 404
+
+
+def test_a_superuser_may_open_every_project(client_of, address):
+    client = client_of(make_user("root", is_superuser=True))
+    for name in ("settings", "members", "prompts", "rank", "exports"):
+        assert client.get(address(name)).status_code == 200
+
+
+def test_only_managers_found_projects(client_of, alice, bob, dana, mallory):
+    for user, status in ((alice, 200), (bob, 403), (dana, 403), (mallory, 403)):
+        assert client_of(user).get(reverse("project-create")).status_code == status
+
+
+def test_annotators_are_not_told_who_wrote_a_text(client_of, project, bob):
+    comparison = make_comparison(project)
+    Completion.objects.filter(prompt=comparison.prompt).update(source=Completion.Source.IMPORTED)
+    page = client_of(bob).get(reverse("rank", args=[project.slug])).content.decode()
+    assert "Instruction number" in page
+    assert not any(word in page.lower() for word in ("imported", "checkpoint", "iteration", "policy"))
