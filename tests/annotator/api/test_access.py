@@ -1,0 +1,104 @@
+"""Who may call what: every address of the API, by everybody."""
+
+import pytest
+from django.urls import get_resolver
+
+from annotator.api.urls import urlpatterns
+from annotator.models import Completion, Ranking
+from annotator.ranking import queue
+from tests.factories import make_comparison, make_prompt, make_ranking
+
+pytestmark = pytest.mark.django_db
+
+ALL = {"alice": 200, "bob": 200, "dana": 200, "mallory": 404, "nobody": 403}
+STAFF = {**ALL, "bob": 403}
+JUDGES = {**ALL, "dana": 403}
+# What a judge gets who sends nothing useful: the door was open.
+INVALID = {**JUDGES, "alice": 400, "bob": 400}
+
+MATRIX = [
+    ("get", "projects/", {**ALL, "mallory": 200}),
+    ("get", "projects/support/", ALL),
+    ("get", "projects/support/prompts/", STAFF),
+    ("get", "projects/support/prompts/{prompt}/", STAFF),
+    ("get", "projects/support/comparisons/", STAFF),
+    ("get", "projects/support/exports/trl/", STAFF),
+    ("get", "projects/support/exports/raw/", STAFF),
+    ("post", "projects/support/claim/", {**JUDGES, "alice": 204, "bob": 204}),
+    ("post", "projects/support/renew/", INVALID),
+    ("post", "projects/support/submit/", INVALID),
+    ("post", "projects/support/skip/", INVALID),
+    ("post", "projects/support/undo/", INVALID),
+    ("get", "schema/", {**ALL, "mallory": 200, "nobody": 200}),
+    ("get", "docs/", {**ALL, "mallory": 200, "nobody": 200}),
+    ("get", "projects/elsewhere/", {**ALL, "alice": 404, "bob": 404, "dana": 404}),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name", "status"),
+    [(method, path, name, status) for method, path, allowed in MATRIX for name, status in allowed.items()],
+)
+def test_the_matrix(request, client, project, method, path, name, status):
+    prompt = make_prompt(project)
+    if name != "nobody":
+        client.force_login(request.getfixturevalue(name))
+    url = f"/api/{path.format(prompt=prompt.pk)}"
+    response = getattr(client, method)(url, content_type="application/json")
+    assert response.status_code == status
+
+
+def test_the_matrix_names_every_address():
+    named = {path.format(prompt=1) for _, path, _ in MATRIX}
+    resolver = get_resolver("annotator.api.urls")
+    resolved = {resolver.resolve(f"/{path}").url_name for path in named}
+    assert resolved == {pattern.name for pattern in urlpatterns}
+
+
+def test_a_stranger_cannot_tell_a_project_from_none(client, project, mallory):
+    client.force_login(mallory)
+    assert client.get("/api/projects/support/").json() == client.get("/api/projects/elsewhere/").json()
+    assert client.get("/api/projects/").json() == []
+
+
+def test_annotators_never_see_who_wrote_what(client, project, bob):
+    prompt = make_prompt(project, held_out_examples=[{"input": "a", "output": "b"}], reference="By a person.")
+    make_comparison(project, prompt)
+    client.force_login(bob)
+    claimed = client.post("/api/projects/support/claim/", content_type="application/json").json()
+    assert set(claimed) == {"id", "comparison", "task", "completions", "leased_until"}
+    assert set(claimed["task"]) == {"text", "examples", "domain", "language"}
+    assert all(set(shown) == {"id", "text"} for shown in claimed["completions"])
+
+
+@pytest.mark.parametrize("action", ["submit", "skip", "renew"])
+def test_nobody_acts_on_anothers_assignment(client, project, bob, carol, action):
+    make_comparison(project)
+    held = queue.claim_next(annotator=bob, project=project)
+    client.force_login(carol)
+    data = {"assignment": held.pk, "idempotency_key": "k", "verdict": "all_bad", "reason": "no"}
+    response = client.post(f"/api/projects/support/{action}/", data, content_type="application/json")
+    assert response.status_code == 404
+    assert not Ranking.objects.exists()
+
+
+def test_nobody_undoes_anothers_judgment(client, project, bob, carol):
+    make_comparison(project)
+    ranking = make_ranking(project, bob)
+    client.force_login(carol)
+    data = {"ranking": ranking.pk, "idempotency_key": "k"}
+    assert (
+        client.post("/api/projects/support/undo/", data, content_type="application/json").status_code == 404
+    )
+    ranking.refresh_from_db()
+    assert ranking.is_live
+
+
+def test_without_a_csrf_token_nothing_is_written(project, bob):
+    from django.test import Client
+
+    make_comparison(project)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(bob)
+    assert client.post("/api/projects/support/claim/", content_type="application/json").status_code == 403
+    assert Completion.objects.count() == 2
