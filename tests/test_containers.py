@@ -124,10 +124,10 @@ def test_its_services_run_the_loop_on_postgres_and_redis(tmp_path, postgres_url)
                     raise
                 return ""
 
-        wait_until(lambda: "csrfmiddlewaretoken" in page("/accounts/login/"), "the login page")
+        wait_until(lambda: "csrfmiddlewaretoken" in page("/login/"), "the login page")
         token = next(cookie.value for cookie in jar if cookie.name == "csrftoken")
         page(
-            "/accounts/login/",
+            "/login/",
             {"username": "manager", "password": password, "csrfmiddlewaretoken": token, "next": "/"},
         )
         assert "Demo: everyday instructions" in page("/")
