@@ -206,6 +206,7 @@ class LogFiles:
     """Honcho's printer: a file for each process, and only what went wrong on the terminal."""
 
     width = 0
+    ending = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -219,6 +220,9 @@ class LogFiles:
         if file.tell() > LOG_BYTES:
             file.close()
             del self.files[message.name]
+        self.ending |= message.name == "system" and b" received" in data
+        if self.ending:
+            return  # what workers say when Redis ends with them is no news
         if b" ERROR " in data or b" CRITICAL " in data or data.startswith(b"keep: "):
             sys.stderr.write(f"{message.name}: {data.decode(errors='replace')}")
 
