@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from annotator.models import Prompt
 from annotator.templatetags.pages import percent
 from rlhf.models import Checkpoint, Evaluation, Run
 
@@ -76,5 +77,185 @@ def evaluation_figures(evaluation: Evaluation) -> list[Figure]:
     ]
 
 
-def report_of(run: Run) -> None:
+@dataclass(frozen=True)
+class Whisker:
+    """A figure as a dot with its interval, on an axis; places are percentages of its width."""
+
+    figure: Figure
+    x: float
+    x_low: float
+    x_high: float
+
+
+@dataclass(frozen=True)
+class RewardReport:
+    """How well a reward model predicts people, beside what little and what most it could."""
+
+    whiskers: list[Whisker]
+    ticks: list[tuple[float, str]]
+    chance: float
+    figures: list[Figure]
+    bins: list[dict[str, Any]]
+    verdict: str
+    template: str = "rlhf/_report_reward.html"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One measure of an evaluation: old, new, and what the new one gained."""
+
+    label: str
+    unit: str
+    old: Figure
+    new: Figure
+    difference: Figure
+
+
+@dataclass(frozen=True)
+class TaskGain:
+    """One held-out task: its gold before and after, and the gain as a bar from the middle."""
+
+    prompt: Prompt
+    old: Figure
+    new: Figure
+    gain: Figure
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    changes: list[Change]
+    tasks: list[TaskGain]
+    verdict: str
+    is_better: bool
+    evaluation: Evaluation
+    template: str = "rlhf/_report_evaluation.html"
+
+
+def report_of(run: Run) -> RewardReport | EvaluationReport | None:
+    """What came of a run that has ended, where there is more to say than its curves do."""
+    if run.kind == Run.Kind.REWARD:
+        checkpoint = Checkpoint.objects.filter(run=run).first()
+        return reward_report(checkpoint) if checkpoint else None
+    if run.kind == Run.Kind.EVALUATION:
+        evaluation = Evaluation.objects.filter(run=run).select_related("old", "new__project").first()
+        return evaluation_report(evaluation) if evaluation else None
     return None
+
+
+LEFT, RIGHT = 0.3, 1.0
+"""The ends of the axis of shares."""
+
+
+def reward_report(checkpoint: Checkpoint) -> RewardReport:
+    metrics = checkpoint.metrics
+    compared = [
+        figure(_("Reward model"), metrics.get("accuracy"), is_share=True),
+        figure(_("The longer one wins"), metrics.get("longer"), is_share=True),
+        figure(_("People with each other"), metrics.get("human_ceiling"), is_share=True),
+    ]
+    others = [
+        figure(_("Training accuracy"), metrics.get("train_accuracy"), is_share=True),
+        figure(_("Held-out pairs"), metrics.get("held_out_pairs"), digits=0),
+        figure(_("Training pairs"), metrics.get("train_pairs"), digits=0),
+        figure(
+            _("Calibration error"),
+            metrics.get("ece"),
+            is_share=True,
+            hint=_("How far stated probabilities are from what happened."),
+        ),
+    ]
+    return RewardReport(
+        whiskers=[_whisker(item) for item in compared if item.value is not None],
+        ticks=[(_place(tick / 10), f"{10 * tick} %") for tick in range(3, 11)],
+        chance=_place(0.5),
+        figures=[item for item in others if item.value is not None],
+        bins=metrics.get("bins", []),
+        verdict=_reward_verdict(compared[0]),
+    )
+
+
+def _reward_verdict(accuracy: Figure) -> str:
+    if accuracy.value is None:
+        return _("There was no held-out pair to judge it by.")
+    if accuracy.low is not None and accuracy.low > 0.5:
+        return _("It predicts people better than chance on tasks that it has not seen.")
+    return _("On tasks that it has not seen it cannot be told from chance. More rankings may help.")
+
+
+def _whisker(item: Figure) -> Whisker:
+    value = item.value or 0.0
+    return Whisker(
+        item,
+        _place(value),
+        _place(value if item.low is None else item.low),
+        _place(value if item.high is None else item.high),
+    )
+
+
+def _place(share: float) -> float:
+    """Where a share stands on the axis, in percent of its width."""
+    return round(100 * (min(max(share, LEFT), RIGHT) - LEFT) / (RIGHT - LEFT), 2)
+
+
+def evaluation_report(evaluation: Evaluation) -> EvaluationReport:
+    result = evaluation.result
+    measures = [
+        ("gold", _("Gold metric"), _("contrast, nats a token"), 3),
+        ("reward", _("Reward"), _("score of the reward model"), 2),
+        ("length", _("Length"), _("tokens an instruction"), 1),
+        ("distinct_2", _("Variety"), _("different pairs of words"), 2),
+        ("leaks", _("Leaks"), _("instructions that quote their examples"), 2),
+    ]
+    changes = [
+        _change(label, unit, result[key], digits) for key, label, unit, digits in measures if key in result
+    ]
+    gold = gold_gain(evaluation)
+    return EvaluationReport(
+        changes=changes,
+        tasks=_task_gains(evaluation),
+        verdict=_gold_verdict(gold),
+        is_better=gold.low is not None and gold.low > 0,
+        evaluation=evaluation,
+    )
+
+
+def _change(label: str, unit: str, found: Mapping[str, Any], digits: int) -> Change:
+    old = figure(_("Old"), found.get("old"), digits=digits)
+    new = figure(_("New"), found.get("new"), digits=digits)
+    difference = found.get("difference")
+    if difference is None and old.value is not None and new.value is not None:
+        difference = new.value - old.value
+    return Change(
+        label, unit, old, new, figure(_("Difference"), difference, digits=digits, is_difference=True)
+    )
+
+
+def _gold_verdict(gain: Figure) -> str:
+    if gain.value is None or gain.low is None or gain.high is None:
+        return _("No held-out task could be judged by the gold metric.")
+    if gain.low > 0:
+        return _("The new generator is better by the gold metric: the interval lies above zero.")
+    if gain.high < 0:
+        return _("The new generator is worse by the gold metric: the interval lies below zero.")
+    return _("By the gold metric the two cannot be told apart: the interval contains zero.")
+
+
+def _task_gains(evaluation: Evaluation) -> list[TaskGain]:
+    """The held-out tasks, the greatest gain first."""
+    rows = [row for row in evaluation.result.get("tasks", []) if row.get("old") is not None]
+    prompts = evaluation.new.project.prompts.in_bulk([int(row["task_id"]) for row in rows])
+    gains = [(row, row["new"] - row["old"]) for row in rows if int(row["task_id"]) in prompts]
+    largest = max((abs(gain) for _row, gain in gains), default=0) or 1
+    return [
+        TaskGain(
+            prompt=prompts[int(row["task_id"])],
+            old=figure(_("Old"), row["old"]),
+            new=figure(_("New"), row["new"]),
+            gain=figure(_("Gain"), gain, is_difference=True),
+            x=round(50 + min(0.0, 50 * gain / largest), 2),
+            width=round(abs(50 * gain / largest), 2),
+        )
+        for row, gain in sorted(gains, key=lambda item: -item[1])
+    ]

@@ -63,15 +63,22 @@ def results_json(run: Run) -> dict[str, Any]:
 
 
 def csv_lines(run: Run) -> Iterator[str]:
-    """One line a record; a column for every number that any of them has."""
-    columns: dict[str, None] = {}
+    """One line a record, with a column for every number that any has; of an evaluation one line a task."""
+    evaluation = Evaluation.objects.filter(run=run).first()
+    if evaluation is not None:
+        rows = evaluation.result.get("tasks", [])
+        columns = dict.fromkeys(name for row in rows for name in row)
+        yield _csv_line(list(columns))
+        for row in rows:
+            yield _csv_line([row.get(name) for name in columns])
+        return
+    columns = {}
     for values in run.records.values_list("values", flat=True).iterator():
         columns.update(dict.fromkeys(values))
     yield _csv_line(["step", "at", *columns])
     for record in run.records.iterator():
-        yield _csv_line(
-            [record.step, record.created_at.isoformat(), *(record.values.get(c) for c in columns)]
-        )
+        numbers = [record.values.get(name) for name in columns]
+        yield _csv_line([record.step, record.created_at.isoformat(), *numbers])
 
 
 def _csv_line(cells: list[Any]) -> str:

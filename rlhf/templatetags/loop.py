@@ -53,3 +53,9 @@ def moment(time: datetime | None) -> SafeString | str:
 def figure(value: Any, digits: int = 2) -> str:
     """A number with so many decimals and a true minus sign. None → a dash."""
     return "–" if not isinstance(value, int | float) else f"{value:.{digits}f}".replace("-", "−")
+
+
+@register.filter
+def unlocalised(value: float) -> str:
+    """A number for an attribute of SVG, whatever the language."""
+    return f"{value:g}"

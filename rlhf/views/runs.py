@@ -66,7 +66,11 @@ def run(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
         if not run.is_active:  # what came of it is shown by the whole page
             response["HX-Refresh"] = "true"
         return response
-    context |= {"plots": plots.as_json(plots.plots_of(run)), "report": report_of(run)}
+    context |= {
+        "plots": plots.as_json(plots.plots_of(run)),
+        "report": report_of(run),
+        "promoted": runs.promoted_policy(project),
+    }
     return render(request, "rlhf/run.html", context)
 
 
