@@ -111,6 +111,7 @@ class ProjectForm(_ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["flags"].initial = self.instance.flags
         guideline = self.instance.guideline if self.instance.pk else None
         self.fields["guidelines"].initial = guideline.text if guideline else ""
 

@@ -34,6 +34,7 @@ def test_the_list_of_tasks_counts_without_multiplying(get, project):
 def test_tasks_are_found_by_text_domain_language_and_split(get, project):
     make_prompt(project, "Sort the parcels", domain="code")
     make_prompt(project, "整理包裹", language="zh-hans")
+    Prompt.objects.filter(language="en").update(is_held_out=False)
     Prompt.objects.filter(language="zh-hans").update(is_held_out=True)
     for query in ({"q": "parcels"}, {"domain": "code"}, {"language": "en"}, {"held_out": "0"}):
         content = get("prompts", **query)
