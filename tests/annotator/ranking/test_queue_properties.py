@@ -8,7 +8,14 @@ from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from annotator.models import Assignment, Comparison, Completion, Membership, Ranking, Verdict
 from annotator.ranking import queue
@@ -35,11 +42,11 @@ class Annotators(RuleBasedStateMachine):
 
     @initialize(
         comparisons=st.lists(
-            st.tuples(st.integers(0, 2), st.integers(1, 3), st.integers(0, 2)), min_size=1, max_size=6
+            st.tuples(st.integers(0, 1), st.integers(1, 3), st.integers(0, 2)), min_size=1, max_size=4
         )
     )
     def fill(self, comparisons):
-        prompts = [make_prompt(self.project) for _ in range(3)]
+        prompts = [make_prompt(self.project) for _ in range(2)]
         for prompt, wanted, priority in comparisons:
             make_comparison(
                 self.project,
@@ -52,9 +59,9 @@ class Annotators(RuleBasedStateMachine):
         self.keys += 1
         return f"{id(self)}-{self.keys}"
 
-    def leases(self, person, *states):
-        mine = Assignment.objects.filter(annotator=self.people[person], comparison__project=self.project)
-        return list(mine.filter(state__in=states or [State.LEASED]).order_by("pk"))
+    def assignments(self, *states, person=None):
+        rows = Assignment.objects.filter(comparison__project=self.project, state__in=states)
+        return list((rows if person is None else rows.filter(annotator=self.people[person])).order_by("pk"))
 
     def eligible(self, person):
         """What the queue may give, written as plainly as possible, from the raw rows."""
@@ -80,7 +87,7 @@ class Annotators(RuleBasedStateMachine):
     @rule(person=people, ahead=st.booleans())
     def claim(self, person, ahead):
         user = self.people[person]
-        held = self.leases(person)
+        held = self.assignments(State.LEASED, person=person)
         holding = [assignment.pk for assignment in held] if ahead else []
         paused = Membership.objects.get(user=user, project=self.project).paused_at is not None
         eligible = self.eligible(person)
@@ -99,11 +106,10 @@ class Annotators(RuleBasedStateMachine):
                 assignment.comparison.completions.values_list("pk", flat=True)
             )
 
-    @rule(person=people, pick=picks, improve=st.booleans(), repeat=st.booleans())
-    def submit(self, person, pick, improve, repeat):
-        assignments = self.leases(person, State.LEASED, State.EXPIRED, State.RELEASED)
-        if not assignments:
-            return
+    @rule(pick=picks, improve=st.booleans(), repeat=st.booleans())
+    @precondition(lambda self: self.assignments(State.LEASED, State.EXPIRED, State.RELEASED))
+    def submit(self, pick, improve, repeat):
+        assignments = self.assignments(State.LEASED, State.EXPIRED, State.RELEASED)
         assignment = assignments[pick % len(assignments)]
         judgment = Judgment(
             ranks={pk: place for place, pk in enumerate(assignment.order, start=1)},
@@ -118,39 +124,42 @@ class Annotators(RuleBasedStateMachine):
         if repeat:
             assert submit(assignment=assignment, judgment=judgment, idempotency_key=key) == ranking
 
-    @rule(person=people, pick=picks)
-    def undo(self, person, pick):
-        mine = list(Ranking.objects.live().filter(annotator=self.people[person]))
-        if mine:
-            ranking = mine[pick % len(mine)]
-            undo(annotator=self.people[person], ranking=ranking, idempotency_key=self.key())
-            assert ranking.assignment in self.leases(person)
+    @rule(pick=picks)
+    @precondition(lambda self: self.assignments(State.SUBMITTED))
+    def undo(self, pick):
+        judged = self.assignments(State.SUBMITTED)
+        assignment = judged[pick % len(judged)]
+        ranking = assignment.rankings.live().get()
+        undo(annotator=assignment.annotator, ranking=ranking, idempotency_key=self.key())
+        assert assignment in self.assignments(State.LEASED)
 
-    @rule(person=people, pick=picks)
-    def skip(self, person, pick):
-        assignments = self.leases(person, *State)
-        if assignments:
-            assignment = assignments[pick % len(assignments)]
-            try:
-                skip(assignment=assignment, reason="no")
-            except SubmitError:
-                assert assignment.state == State.SUBMITTED
+    @rule(pick=picks)
+    @precondition(lambda self: self.assignments(*State))
+    def skip(self, pick):
+        assignments = self.assignments(*State)
+        assignment = assignments[pick % len(assignments)]
+        was_submitted = assignment.state == State.SUBMITTED
+        try:
+            skip(assignment=assignment, reason="no")
+            assert not was_submitted
+        except SubmitError:
+            assert was_submitted
 
-    @rule(person=people, pick=picks)
-    def release(self, person, pick):
-        assignments = self.leases(person, *State)
-        if assignments:
-            assignment = assignments[pick % len(assignments)]
-            was_leased = assignment.state == State.LEASED
-            assert queue.release(assignment) == was_leased
+    @rule(pick=picks)
+    @precondition(lambda self: self.assignments(*State))
+    def release(self, pick):
+        assignments = self.assignments(*State)
+        assignment = assignments[pick % len(assignments)]
+        was_leased = assignment.state == State.LEASED
+        assert queue.release(assignment) == was_leased
 
-    @rule(person=people, pick=picks)
-    def expire(self, person, pick):
-        leases = self.leases(person)
-        if leases:
-            past = timezone.now() - timedelta(seconds=1)
-            Assignment.objects.filter(pk=leases[pick % len(leases)].pk).update(leased_until=past)
-            queue.sweep_expired()
+    @rule(picks=st.lists(picks, min_size=1, max_size=3))
+    @precondition(lambda self: self.assignments(State.LEASED))
+    def expire(self, picks):
+        leases = self.assignments(State.LEASED)
+        ended = {leases[pick % len(leases)].pk for pick in picks}
+        Assignment.objects.filter(pk__in=ended).update(leased_until=timezone.now() - timedelta(seconds=1))
+        assert queue.sweep_expired() == len(ended)
 
     @rule(person=people)
     def pause_or_resume(self, person):
@@ -186,8 +195,8 @@ def test_the_queue_keeps_its_promises():
     run_state_machine_as_test(
         Annotators,
         settings=settings(
-            max_examples=30,
-            stateful_step_count=25,
+            max_examples=40,
+            stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             database=None,
