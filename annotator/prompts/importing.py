@@ -22,6 +22,7 @@ from django.conf import settings
 from django.core.files import File
 from django.db import transaction
 from django.db.models import Max
+from django.urls import reverse
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -186,7 +187,8 @@ def _run(claim: _Claim, report: Callable[[int, int], None] | None) -> None:
             counts=counts,
             finished_at=timezone.now(),
         )
-        events.record(batch.project, batch.created_by, "imported", f"{batch.name}: {counts['prompts']} tasks")
+        url = reverse("import-detail", args=[batch.project.slug, batch.pk])
+        events.record(batch.project, batch.created_by, "imported", batch.name, url)
 
 
 def _store(batch: PromptImport, rows: list[TaskRow]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 from annotator.models import Domain
 from annotator.prompts.cleaning import clean_text
 
-MAX_LINES = 200_000
+MAX_LINES = 100_000
 MAX_TEXT = 20_000
 MAX_EXAMPLES = 200
 
