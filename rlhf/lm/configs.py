@@ -57,7 +57,12 @@ class PolicyConfig:
     """Weight of the KL penalty to the reference, in reward units per nat of a whole completion."""
     kl_budget: float = 8.0
     """Mean nats a completion; the run stops before it goes further away than this."""
+    length_drift: float = 3.0
+    """The run stops when completions become this many times longer or shorter than at its start."""
+    epochs: int = 1
+    """Updates on the same rollouts; from the second on, `clip_coef` bounds how far they go."""
     clip_coef: float = 0.2
+    max_grad_norm: float = 1.0
     lora_r: int = 8
     lora_alpha: int = 16
     pessimism: float = 0.5
@@ -66,6 +71,8 @@ class PolicyConfig:
     """Steps between checkpoints that a killed run resumes from."""
     sample_tasks: int = 4
     """Tasks whose samples are shown on the run page."""
+    sample_every: int = 4
+    """Steps between two such samples; the first and the last step always have them."""
     seed: int = 0
 
 
