@@ -76,12 +76,12 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-confirm]");
   if (!button || button.dataset.armed) return;
   event.preventDefault();
-  const words = button.textContent;
+  const words = [...button.childNodes];
   button.dataset.armed = "1";
   button.textContent = button.dataset.confirm;
   const disarm = () => {
     delete button.dataset.armed;
-    button.textContent = words;
+    button.replaceChildren(...words);
   };
   button.addEventListener("blur", disarm, { once: true });
 });
