@@ -81,7 +81,10 @@ def tasks(tmp_path: Path) -> Path:
 
 def end_of_run(page: Page, state: str = "done") -> None:
     """Wait on the run's page until it has ended, without touching the page."""
-    expect(page.locator("#run-live")).to_have_attribute("data-state", state, timeout=PATIENCE)
+    live = page.locator("#run-live")
+    expect(live).to_have_attribute("data-state", re.compile("done|failed|cancelled"), timeout=PATIENCE)
+    assert live.get_attribute("data-state") == state, live.inner_text()
+    expect(live).not_to_have_attribute("hx-trigger", re.compile("."))
 
 
 def overview(page: Page) -> None:
