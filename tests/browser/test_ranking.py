@@ -71,7 +71,7 @@ def test_by_mouse(open_as, bob, pairs):
 def test_the_next_one_is_there_at_once_even_if_the_server_is_slow(open_as, bob, pairs):
     page = open_as(bob, RANK)
     waiting: list[Route] = []
-    page.route("**/rank/submit/", waiting.append)
+    page.route("**/rank/submit/", lambda route: waiting.append(route))
     took = page.evaluate(
         """() => new Promise((resolve) => {
             const began = performance.now();
@@ -224,7 +224,9 @@ def test_enter_within_an_input_method_never_submits(open_as, bob, pairs):
     page.keyboard.press("x")
     page.locator("#reason-text").focus()
     devtools = page.context.new_cdp_session(page)
-    devtools.send("Input.imeSetComposition", {"text": "kan bu dong", "selectionStart": 11, "selectionEnd": 11})
+    devtools.send(
+        "Input.imeSetComposition", {"text": "kan bu dong", "selectionStart": 11, "selectionEnd": 11}
+    )
     for kind in ("rawKeyDown", "keyUp"):  # as Chromium sends it while an input method has the key
         devtools.send("Input.dispatchKeyEvent", {"type": kind, "key": "Enter", "windowsVirtualKeyCode": 229})
     page.evaluate(

@@ -1,0 +1,168 @@
+"""axe-core finds nothing wrong on any page, light or dark, desktop or phone."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from annotator.models import PromptImport, Role
+from tests.factories import (
+    make_comparison,
+    make_guideline,
+    make_member,
+    make_project,
+    make_prompt,
+    make_ranking,
+    make_user,
+)
+
+pytestmark = [pytest.mark.real, pytest.mark.django_db(transaction=True)]
+
+PAGES = [
+    "/",
+    "/projects/new/",
+    *(
+        f"/projects/support/{name}"
+        for name in (
+            "",
+            "rank/",
+            "guidelines/",
+            "prompts/",
+            "prompts/{prompt}/",
+            "import/",
+            "import/{batch}/",
+            "comparisons/",
+            "comparisons/{comparison}/",
+            "members/",
+            "quality/",
+            "exports/",
+            "settings/",
+            "runs/",
+            "runs/start/generation/",
+            "models/",
+        )
+    ),
+    "/projects/ranking/rank/",
+    "/nowhere/",
+]
+
+
+@pytest.fixture
+def numbers(project, alice, bob, carol):
+    """A project with something on every page, and one that ranks four; alice has a role in both."""
+    make_guideline(
+        project, "Prefer **clear** ones.\n\n1. First\n2. Second\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+    )
+    prompt = make_prompt(
+        project,
+        examples=[{"input": f"in {n}", "output": "out"} for n in range(9)],
+        held_out_examples=[{"input": "in", "output": "out"}],
+        reference="Do it.",
+    )
+    comparison = make_comparison(project, prompt, wanted=3, priority=1)
+    make_ranking(project, bob, rationale="Clear.", strength=2)
+    machine = make_member(project, Role.ANNOTATOR, make_user("machine", is_simulated=True))
+    make_ranking(project, machine)
+    make_comparison(project, make_prompt(project, "整理包裹", language="zh-hans"))
+    project.memberships.filter(user=carol).update(
+        pause_reason="Asked for a break.", paused_at=prompt.created_at
+    )
+    batch = PromptImport.objects.create(
+        project=project,
+        name="tasks.tsv",
+        sha256="0" * 64,
+        file="none",
+        state="failed",
+        error="Line 2: no tab.",
+    )
+    ranking = make_project("ranking", response_format="ranking", completions_per_comparison=4)
+    make_member(ranking, Role.MANAGER, alice)
+    make_comparison(ranking)
+    return {"prompt": prompt.pk, "comparison": comparison.pk, "batch": batch.pk}
+
+
+def violations(page: Page) -> list[str]:
+    # Behind a transition a colour is half-way; the pages ask for none here (reduced motion).
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
+    return [
+        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+        for one in found.response["violations"]
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("look", [{}, {"dark": True}, {"phone": True}], ids=["light", "dark", "phone"])
+def test_no_page_has_a_violation(open_as, alice, numbers, look):
+    page = open_as(alice, **look)
+    found = {}
+    for path in PAGES:
+        url = path.format(**numbers)
+        page.goto(url)
+        page.wait_for_load_state("load")
+        found[url] = violations(page)
+        read = page.locator("[data-act=guidelines-read]")
+        if read.count() and read.is_visible():
+            read.click()
+            found[f"{url} (guidelines read)"] = violations(page)
+    assert {url: lines for url, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_ranking_page_has_none_in_any_state(open_as, alice, numbers, dark):
+    page = open_as(alice, "/projects/support/rank/", dark=dark)
+    page.keyboard.press("Enter")  # the guidelines are read
+    found = {}
+    for key in ("f", "w", "e", "x", "?", "g"):
+        page.keyboard.press(key)
+        found[key] = violations(page)
+        page.keyboard.press("Escape")
+    page.keyboard.press("w")
+    page.keyboard.type("so")
+    page.keyboard.press("Escape")
+    page.keyboard.press("2")
+    found["chosen"] = violations(page)
+    page.goto("/projects/ranking/rank/")
+    page.wait_for_load_state("networkidle")
+    for key in "a1b":
+        page.keyboard.press(key)
+    found["ranking"] = violations(page)
+    assert {state: lines for state, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_signing_in_has_none(open_as, bob, dark):
+    page = open_as(None, "/login/", dark=dark)
+    assert violations(page) == []
+    page.get_by_label("User name").fill("bob")
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").wait_for()
+    assert violations(page) == []
+
+
+def test_the_whole_page_can_be_walked_by_tab(open_as, alice, numbers):
+    """The skip link comes first, and focus is always to be seen."""
+    page = open_as(alice, "/projects/support/prompts/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip-link"
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", page.evaluate("document.activeElement.outerHTML")
+
+
+def test_the_colours_can_be_chosen_and_stay(open_as, alice, numbers):
+    page = open_as(alice)
+    switch = page.locator("#theme-switch")
+    switch.click()
+    assert page.locator("html").get_attribute("data-theme") == "light"
+    switch.click()
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+    assert switch.get_attribute("aria-label") == "Colours: dark"
+    page.locator("#theme-switch").click()
+    page.reload()
+    assert page.locator("html").get_attribute("data-theme") is None
