@@ -116,12 +116,16 @@ _LABEL = re.compile(
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "`": "`"}
 
 
+# Control characters (a database refuses NUL), halves of characters, and what turns the writing direction.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffd-\uffff]")
+
+
 def clean_completion(text: str) -> str:
     """A completion as people see it: one paragraph, no label before it, no quotes around it, not endless.
 
     Careful on purpose: what is inside the text is never changed but for runs of white space.
     """
-    text = re.sub(r"\s+", " ", text.replace("\ufffd", "")).strip()
+    text = re.sub(r"\s+", " ", _UNPRINTABLE.sub(" ", text)).strip()
     text = _LABEL.sub("", text, count=1)
     close = _QUOTES.get(text[:1])
     if close and len(text) > 2 and text.endswith(close) and close not in text[1:-1]:
