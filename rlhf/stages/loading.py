@@ -8,6 +8,7 @@ from django.conf import settings
 
 from rlhf.lm.backbones import CausalLM, load_causal
 from rlhf.lm.checkpoints import load_policy
+from rlhf.lm.reward_model import RewardModel
 from rlhf.models import Checkpoint
 
 
@@ -29,3 +30,14 @@ def folder_of(checkpoint: Checkpoint) -> Path:
     """Where its files lie."""
     folder: Path = settings.VAR / checkpoint.folder
     return folder
+
+
+def reward_of(checkpoint: Checkpoint) -> RewardModel:
+    """The reward model of a checkpoint, for texts that are seen once: their features are not kept."""
+    return RewardModel.load(folder_of(checkpoint), settings.MODELS_DIR)
+
+
+def feature_cache() -> Path:
+    """The file that keeps frozen features."""
+    cache: Path = settings.VAR / "features.sqlite3"
+    return cache

@@ -149,14 +149,17 @@ def test_a_cancel_is_seen_after_the_step_which_is_kept(run: Run, hold: Hold):
 
 
 def test_finishing_is_one_transaction_with_its_result(project: Project, run: Run, hold: Hold):
-    with pytest.raises(IntegrityError), hold.finishing():
-        make_prompt(project, "the same")
-        make_prompt(project, "the same")
+    def finish(result: str, times: int) -> None:
+        with hold.finishing("stopped early"):
+            for _ in range(times):
+                make_prompt(project, result)
+
+    with pytest.raises(IntegrityError):
+        finish("the same", times=2)
     run.refresh_from_db()
     assert run.state == "running"
     assert not project.prompts.exists()
-    with hold.finishing("stopped early"):
-        make_prompt(project)
+    finish("another", times=1)
     run.refresh_from_db()
     assert (run.state, run.note) == ("done", "stopped early")
     assert run.finished_at is not None

@@ -1,0 +1,98 @@
+"""Reward training: heads on frozen features of the base model, then scores of every completion there is.
+
+A killed run starts again; its features are in the cache, so that this takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from django.conf import settings
+
+from annotator.models import Completion
+from rlhf.execution import Hold
+from rlhf.lm import reward_model
+from rlhf.lm.backbones import load_causal
+from rlhf.lm.configs import RewardConfig
+from rlhf.lm.data import Dataset, Record
+from rlhf.lm.features import Features
+from rlhf.lm.reward_model import RewardModel
+from rlhf.lm.reward_report import RewardReport
+from rlhf.models import Checkpoint, Score
+from rlhf.snapshots import task_of
+from rlhf.stage_configs import load
+from rlhf.stages.freezing import frozen
+from rlhf.stages.loading import feature_cache, needed
+from rlhf.versions import code_version
+
+CHUNK = 64
+"""Completions scored together."""
+
+
+def execute(hold: Hold) -> None:
+    """Train, score all completions, and keep both in one transaction."""
+    run = hold.run
+    config = load(RewardConfig, run.config)
+    dataset = frozen(hold)
+    hold.say("Loading the model", step=0, total=config.steps)
+    report = train(hold, config, dataset)
+    scores = list(scores_of_all(hold))
+    with hold.finishing():
+        checkpoint = Checkpoint.objects.create(
+            project=run.project,
+            kind=Checkpoint.Kind.REWARD,
+            name=f"reward {run.pk}",
+            base_model=needed(run.policy).base_model,
+            folder=f"{run.folder}/reward",
+            snapshot=run.snapshot,
+            run=run,
+            iteration=run.iteration,
+            config=run.config,
+            seed=config.seed,
+            code_version=code_version(),
+            metrics=report.to_json(),
+        )
+        for score in scores:
+            score.checkpoint = checkpoint
+        Score.objects.bulk_create(scores, batch_size=1000)
+
+
+def train(hold: Hold, config: RewardConfig, dataset: Dataset) -> RewardReport:
+    """Fit the heads into the run's folder; each record is stored."""
+    features = Features(
+        load_causal(needed(hold.run.policy).base_model, settings.MODELS_DIR), cache=feature_cache()
+    )
+    records = reward_model.fit(config, dataset=dataset, features=features, folder=hold.folder / "reward")
+    while True:
+        try:
+            record = next(records)
+        except StopIteration as end:
+            report: RewardReport = end.value
+            return report
+        hold.record(record, message=message(record))
+
+
+def scores_of_all(hold: Hold) -> Iterator[Score]:
+    """What the new model says of each completion of the project; rows without their checkpoint yet."""
+    hold.say("Scoring the instructions")
+    model = RewardModel.load(hold.folder / "reward", settings.MODELS_DIR, feature_cache())
+    rows = Completion.objects.filter(prompt__project=hold.run.project)
+    ids = list(rows.order_by("prompt_id", "pk").values_list("pk", flat=True))
+    for start in range(0, len(ids), CHUNK):
+        chunk = list(
+            rows.select_related("prompt")
+            .filter(pk__in=ids[start : start + CHUNK])
+            .order_by("prompt_id", "pk")
+        )
+        means, stds = model.score([(task_of(completion.prompt), completion.text) for completion in chunk])
+        for completion, mean, std in zip(chunk, np.asarray(means), np.asarray(stds), strict=True):
+            yield Score(completion=completion, mean=float(mean), std=float(std))
+        hold.check()
+
+
+def message(record: Record) -> str:
+    """What the page says of a step."""
+    if record.step == 0:
+        return f"Read {record.values['encoded']} of {record.values['to_encode']} instructions"
+    return f"Round {record.step} of {record.total}: loss {record.values['loss']:.3f}"

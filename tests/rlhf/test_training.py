@@ -1,0 +1,148 @@
+"""Reward and policy runs: checkpoints with their lineage, scores, resumed and cancelled runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from annotator.models import Completion, Project
+from rlhf import execution, runs, simulation
+from rlhf.execution import Hold
+from rlhf.lm.data import read_snapshot
+from rlhf.models import Checkpoint, Run, Score
+from rlhf.snapshots import path_of
+from rlhf.tasks import stage_of
+from tests.factories import make_prompt
+
+SMALL = {
+    "steps": 3,
+    "prompts_per_step": 2,
+    "completions_per_prompt": 3,
+    "max_new_tokens": 8,
+    "sample_tasks": 1,
+}
+
+
+@pytest.fixture
+def judged(tiny_project: Project, carry_out) -> Project:
+    """Ten tasks, three of them held out, with completions that simulated annotators have ranked."""
+    for number in range(10):
+        words = ["warm", "up", "in", "first"]
+        make_prompt(
+            tiny_project,
+            f"Task {number}",
+            held_out_examples=[{"input": f"{word} {number}", "output": word[::-1]} for word in words],
+        )
+    held_out = tiny_project.prompts.order_by("pk").values_list("pk", flat=True)[:3]
+    tiny_project.prompts.filter(pk__in=list(held_out)).update(is_held_out=True)
+    tiny_project.judgments_wanted = 2
+    tiny_project.save()
+    carry_out(runs.start_generation(project=tiny_project, config={"max_new_tokens": 10}))
+    carry_out(runs.start_scoring(project=tiny_project))
+    annotators = simulation.annotators_for(tiny_project, count=3, noise=0.1, seed=0)
+    assert max(simulation.simulate(tiny_project, annotators, rankings=60, seed=0)) == 60
+    return tiny_project
+
+
+@pytest.fixture
+def rewarded(judged: Project, carry_out) -> Project:
+    carry_out(runs.start_reward(project=judged, config={"bootstrap": 100, "steps": 20}))
+    return judged
+
+
+def test_a_reward_model_knows_where_it_comes_from(rewarded: Project):
+    checkpoint = rewarded.checkpoints.rewards().get()
+    run = checkpoint.run
+    assert runs.latest_reward(rewarded) == checkpoint
+    assert checkpoint.snapshot == run.snapshot
+    assert len(read_snapshot(path_of(checkpoint.snapshot)).judgments) == 60
+    assert (checkpoint.seed, checkpoint.config["heads"]) == (0, 5)
+    assert checkpoint.code_version.startswith("0.")
+    assert 0 <= checkpoint.metrics["accuracy"]["low"] <= checkpoint.metrics["accuracy"]["high"] <= 1
+    assert 0.5 < checkpoint.metrics["human_ceiling"]["value"] <= 1
+    assert checkpoint.metrics["simulated_share"] == 1
+    assert "loss" in run.records.last().values
+
+
+def test_it_scores_every_completion(rewarded: Project):
+    checkpoint = rewarded.checkpoints.rewards().get()
+    scores = Score.objects.filter(checkpoint=checkpoint)
+    assert scores.count() == Completion.objects.filter(prompt__project=rewarded).count()
+    assert len({round(score.mean, 6) for score in scores}) > 5
+    assert all(score.std >= 0 for score in scores)
+
+
+def test_a_cancelled_reward_run_leaves_no_checkpoint(judged: Project):
+    run = runs.start_reward(project=judged, config={"bootstrap": 100})
+
+    def stage(hold: Hold) -> None:
+        Run.objects.filter(pk=run.pk).update(cancel_requested=True)
+        stage_of("reward")(hold)
+
+    execution.execute(run.pk, lambda kind: stage)
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+    assert not judged.checkpoints.rewards().exists()
+
+
+def test_a_policy_knows_where_it_comes_from_and_can_be_promoted(rewarded: Project, carry_out):
+    run = carry_out(runs.start_policy(project=rewarded, config=SMALL))
+    checkpoint = run.checkpoint
+    assert checkpoint.parent == runs.base_policy(rewarded)
+    assert (checkpoint.iteration, checkpoint.snapshot) == (1, run.snapshot)
+    assert [record.step for record in run.records.all()] == [0, 1, 2, 3]
+    assert {"reward", "kl", "length", "entropy", "peak_mb"} <= set(run.records.last().values)
+    assert run.samples.filter(step=0).get().reference_text
+    runs.promote(checkpoint, user=None)
+    again = carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 8}))
+    assert again.iteration == 2
+    assert again.generations.first().checkpoint == checkpoint
+    assert Completion.objects.filter(prompt__project=rewarded, iteration=2).exists()
+
+
+def test_a_stopped_policy_run_ends_with_the_same_numbers(rewarded: Project, carry_out, stop_after):
+    whole = carry_out(runs.start_policy(project=rewarded, config=SMALL))
+    run = runs.start_policy(project=rewarded, config=SMALL)
+    stop_after(run, 1)
+    carry_out(run)
+    assert run.attempts == 2
+    assert numbers(run) == numbers(whole)
+    assert texts(run) == texts(whole)
+
+
+def numbers(run: Run) -> list[dict[str, float]]:
+    timed = {"peak_mb", "seconds", "sampling_seconds", "tokens_per_s"}
+    return [{k: v for k, v in r.values.items() if k not in timed} for r in run.records.order_by("step")]
+
+
+def texts(run: Run) -> list[tuple[int, str, str]]:
+    return list(run.samples.order_by("step", "prompt").values_list("step", "text", "reference_text"))
+
+
+def test_a_run_keeps_the_rankings_that_it_started_with(rewarded: Project, carry_out, stop_after):
+    run = runs.start_policy(project=rewarded, config=SMALL)
+    stop_after(run, 1)
+    snapshot = run.snapshot
+    make_prompt(rewarded, "A task that came later")
+    carry_out(run)
+    assert run.snapshot == snapshot == run.checkpoint.snapshot
+
+
+def test_a_cancelled_policy_run_can_be_resumed(rewarded: Project, carry_out):
+    run = runs.start_policy(project=rewarded, config=SMALL)
+
+    def stage(hold: Hold) -> None:
+        record = hold.record
+
+        def cancelling(*args, **kwargs) -> None:
+            Run.objects.filter(pk=run.pk, step=1).update(cancel_requested=True)
+            record(*args, **kwargs)
+
+        hold.record = cancelling
+        stage_of("policy")(hold)
+
+    execution.execute(run.pk, lambda kind: stage)
+    run.refresh_from_db()
+    assert (run.state, run.step) == ("cancelled", 2)
+    assert not Checkpoint.objects.filter(run=run).exists()
+    carry_out(runs.resume(run))
+    assert [record.step for record in run.records.all()] == [0, 1, 2, 3]

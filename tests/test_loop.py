@@ -1,0 +1,117 @@
+"""The whole loop in miniature: a tiny random model, and a real Redis, workers and beat.
+
+Among it what must not break it: a model worker killed at its work, a broker that is down, a second worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator.site.throwaway import Site, throwaway
+from tests.tiny import make_tiny_model
+
+pytestmark = pytest.mark.real
+
+QUICK = {"RUN_HEARTBEAT_SECONDS": "1", "RUN_STALE_SECONDS": "4", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def site(model: Path, tmp_path: Path) -> Iterator[Site]:
+    """An installation with a project of twelve tasks; nothing runs in it yet."""
+    with throwaway(models=tmp_path / "models", MODEL=str(model), **QUICK) as made:
+        tasks = tmp_path / "tasks.jsonl"
+        tasks.write_text("".join(task_line(number) for number in range(12)))
+        succeed(made, "shell", "-c", CREATE)
+        succeed(made, "import_prompts", "small", str(tasks))
+        yield made
+
+
+CREATE = """
+from annotator.models import Project
+Project.objects.create(name="Small", slug="small", held_out_share=0.25, judgments_wanted=2)
+"""
+
+
+def task_line(number: int) -> str:
+    words = ["warm", "up", "in", "first", "day", "old", "wet", "near"]
+    examples = [{"input": f"{word} {number}", "output": word[::-1]} for word in words]
+    row = {"text": f"Task {number}", "examples": examples[:4], "held_out_examples": examples[4:]}
+    return json.dumps(row) + "\n"
+
+
+def succeed(site: Site, *words: str) -> str:
+    done = site.manage(*words, timeout=200)
+    assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}\n{logs(site)}"
+    return done.stdout
+
+
+def logs(site: Site) -> str:
+    return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in site.logs.iterdir())
+
+
+def query(site: Site, sql: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(site.var / "db.sqlite3", timeout=20) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def run_of(site: Site, kind: str) -> dict[str, Any]:
+    columns = ["state", "step", "attempts", "worker", "note", "error", "id"]
+    rows = query(site, f"SELECT {', '.join(columns)} FROM rlhf_run WHERE kind = '{kind}' ORDER BY id DESC")
+    return dict(zip(columns, rows[0], strict=True)) if rows else {}
+
+
+def wait_for(site: Site, what: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, logs(site)
+        time.sleep(0.05)
+
+
+def start(site: Site, *processes: str) -> None:
+    for name in processes or ("redis", "light", "model", "beat"):
+        if name == "redis":
+            site.start_redis()
+        elif name == "beat":
+            site.start_beat()
+        else:
+            site.start_worker(name)
+
+
+def kill_worker(run: dict[str, Any]) -> int:
+    """kill -9 of the process that has the run."""
+    pid = int(run["worker"].partition("/")[0].rpartition(":")[2])
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def test_a_broker_that_is_down_delays_a_run_and_loses_nothing(site: Site):
+    began = time.monotonic()
+    assert "waiting for a worker" in succeed(site, "generate", "small", "--detach")
+    assert time.monotonic() - began < 15
+    assert run_of(site, "generation")["state"] == "queued"
+    start(site)
+    wait_for(site, lambda: run_of(site, "generation")["state"] == "done")
+    assert run_of(site, "generation")["attempts"] == 1
+
+
+def test_a_command_says_when_no_worker_answers(site: Site):
+    start(site, "redis")
+    done = site.manage("generate", "small", "--patience", "1")
+    assert done.returncode == 1
+    assert "No model worker took" in done.stderr
+    assert run_of(site, "generation")["state"] == "cancelled"
+    assert query(site, "SELECT count(*) FROM annotator_completion") == [(0,)]
