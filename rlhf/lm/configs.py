@@ -28,10 +28,10 @@ class RewardConfig:
 
     heads: int = 5
     """Heads of the ensemble; their spread is the model's own doubt."""
-    l2: float = 30.0
-    """Strength of the L2 penalty on standardised features."""
+    l2: float = 10000.0
+    """Strength of the L2 penalty on standardised features (docs/LOG.md: unseen tasks ask for this much)."""
     steps: int = 60
-    """L-BFGS iterations; one record is yielded after each few."""
+    """L-BFGS iterations; one record is yielded after every five."""
     use_length: bool = False
     """Give the heads log-length as an explicit covariate."""
     batch_size: int = 32

@@ -1,0 +1,258 @@
+"""Reward models: an ensemble of linear heads on frozen features, trained on rankings, saved, loaded, scoring.
+
+Left out: training the backbone itself. Heads are refitted from all judgments in seconds, so a killed
+run simply starts again; its features are in the cache.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from rlhf.lm.backbones import UnknownModel, load_causal, load_encoder
+from rlhf.lm.checkpoints import BadCheckpoint, read_manifest, write_manifest
+from rlhf.lm.configs import RewardConfig
+from rlhf.lm.data import Dataset, Record
+from rlhf.lm.features import Features, Item, Matrix
+from rlhf.lm.folders import new_folder
+from rlhf.lm.metrics import pair_credits
+from rlhf.lm.pairs import Pair, judged_pairs
+from rlhf.lm.reward_heads import PairArrays, fit_heads, fit_temperature
+from rlhf.lm.reward_report import RewardReport, judge
+
+Floats = npt.NDArray[np.float64]
+
+WEIGHTS = "heads.safetensors"
+REPORT = "report.json"
+LENGTH_L2 = 1.0  # the length covariate is one number among many: it is not to be shrunk like them
+
+
+@dataclass(frozen=True)
+class LinearHeads:
+    """Affine functions of raw features. Their mean score has, over the training completions, mean 0, and
+    within a task a standard deviation of 1. Shapes: weights (K, D), centre and scale (D,), offsets (K,)."""
+
+    weights: Floats
+    centre: Floats
+    scale: Floats
+    offsets: Floats
+
+    def scores(self, inputs: Floats) -> Floats:
+        """Shape: (N, D) -> (N, K)."""
+        return ((inputs - self.centre) / self.scale) @ self.weights.T - self.offsets
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """Scores completions of tasks. P(i above j) = σ((s_i - s_j) / temperature), s the heads' mean."""
+
+    features: Features
+    heads: LinearHeads
+    use_length: bool
+    temperature: float
+
+    def head_scores(self, items: Sequence[Item]) -> Floats:
+        """The score that each head gives. Shape: (len(items), K)."""
+        return self.heads.scores(inputs_of(self.features.of(items), items, use_length=self.use_length))
+
+    def score(self, items: Sequence[Item]) -> tuple[Floats, Floats]:
+        """Mean and standard deviation over the heads, each (len(items),)."""
+        scores = self.head_scores(items)
+        return scores.mean(1), scores.std(1)
+
+    @classmethod
+    def load(cls, folder: Path, models: Path, cache: Path | None = None) -> RewardModel:
+        """Read a reward checkpoint and the models it stands on. Raises BadCheckpoint, saying why."""
+        manifest = read_manifest(folder, kind="reward")
+        wanted = manifest["features"]
+        try:
+            features = Features(
+                load_causal(wanted["backbone"], models),
+                load_encoder(wanted["encoder"], models) if wanted["encoder"] else None,
+                cache,
+            )
+            tensors = load_file(folder / WEIGHTS)
+        except UnknownModel as error:
+            raise BadCheckpoint(f"a model that {folder} stands on is not there: {error}") from error
+        except (OSError, SafetensorError) as error:
+            raise BadCheckpoint(f"{folder / WEIGHTS} cannot be read: {error}") from error
+        check_identity(folder, wanted=wanted, found=features.identity)
+        heads = LinearHeads(**{name: tensor.astype(np.float64) for name, tensor in tensors.items()})
+        return cls(features, heads, manifest["config"]["use_length"], manifest["temperature"])
+
+
+def check_identity(folder: Path, *, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    """Raises BadCheckpoint naming what differs: scores of other features would be noise."""
+    other = [name for name in wanted if found.get(name) != wanted[name]]
+    if other:
+        differences = ", ".join(
+            f"{name} {str(wanted[name])[:12]} → {str(found.get(name))[:12]}" for name in other
+        )
+        raise BadCheckpoint(
+            f"the reward model {folder} was trained on other features ({differences}); train it again"
+        )
+
+
+def fit(
+    config: RewardConfig, *, dataset: Dataset, features: Features, folder: Path
+) -> Generator[Record, None, RewardReport]:
+    """Train on the judgments of tasks that are not held out, judge on those that are, save to `folder`.
+
+    The report is returned, and kept as report.json beside the checkpoint. Step 0 counts the completions
+    that are encoded. Raises ValueError if nothing can be learned from the judgments.
+    """
+    # 1. Every two completions of each ranking.
+    train = judged_pairs(dataset.judgments_on(held_out=False))
+    held_out = judged_pairs(dataset.judgments_on(held_out=True))
+    _check_usable(dataset, train, features)
+
+    # 2. Features, each completion once.
+    texts = {(p.task_id, text): None for p in (*train, *held_out) for text in (p.first, p.second)}
+    items = [(dataset.tasks[task_id], text) for task_id, text in sorted(texts)]
+    parts: list[Matrix] = []
+    for start in range(0, len(items), config.batch_size):
+        parts.append(features.of(items[start : start + config.batch_size]))
+        encoded = min(start + config.batch_size, len(items))
+        yield Record(0, config.steps, {"encoded": encoded, "to_encode": len(items)})
+    inputs = inputs_of(np.concatenate(parts), items, use_length=config.use_length)
+
+    # 3. Standardise by the training completions.
+    row = {(task.id, text): n for n, (task, text) in enumerate(items)}
+    rows_of_tasks = np.array([int(not task.held_out) for task, _ in items], dtype=bool)
+    centre, scale = inputs[rows_of_tasks].mean(0), inputs[rows_of_tasks].std(0)
+    scale = np.where(scale > 1e-6, scale, 1.0)
+    if config.use_length:
+        scale[-1] /= np.sqrt(config.l2 / LENGTH_L2)
+    standard = (inputs - centre) / scale
+
+    # 4. Fit; what comes in between is for the page.
+    people = {name: n for n, name in enumerate(sorted({p.annotator for p in (*train, *held_out)}))}
+    tasks = {name: n for n, name in enumerate(dataset.tasks)}
+    arrays, test = (arrays_of(pairs, row, people, tasks) for pairs in (train, held_out))
+    for number, fitted in enumerate(
+        fit_heads(
+            standard,
+            arrays,
+            heads=config.heads,
+            l2=config.l2,
+            steps=config.steps,
+            seed=config.seed,
+            annotators=len(people),
+        ),
+        start=1,
+    ):
+        scores = standard @ fitted.weights.mean(0)
+        values = {"loss": fitted.loss, "accuracy_train": _accuracy(scores, arrays)}
+        if len(test):
+            values["accuracy_held_out"] = _accuracy(scores, test)
+        yield Record(min(number * 5, config.steps), config.steps, values)
+
+    # 5. One unit is the spread of a task's completions; then probabilities.
+    heads = _standardised(fitted.weights, centre, scale, inputs, items, rows_of_tasks)
+    scores = heads.scores(inputs).mean(1)
+    judged = test if len(test) else arrays
+    temperature = fit_temperature(scores[judged.first] - scores[judged.second], judged.outcomes)
+    report = judge(
+        config,
+        standard=standard,
+        items=items,
+        scores=scores,
+        arrays=arrays,
+        test=test,
+        pairs=(train, held_out),
+        reliability=dict(zip(people, fitted.reliability.mean(0).tolist(), strict=True)),
+        temperature=temperature,
+    )
+    _save(folder, heads, features, config, report)
+    return report
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The report of a reward checkpoint as plain JSON."""
+    read_manifest(folder, kind="reward")
+    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    return report
+
+
+def inputs_of(features: Matrix, items: Sequence[Item], *, use_length: bool) -> Floats:
+    """What the heads read: the features, and log-length last where it is wanted."""
+    inputs = features.astype(np.float64)
+    if not use_length:
+        return inputs
+    lengths = np.log1p([len(text) for _, text in items])
+    return np.concatenate([inputs, lengths[:, None]], axis=1)
+
+
+def arrays_of(
+    pairs: Sequence[Pair], row: dict[tuple[str, str], int], people: dict[str, int], tasks: dict[str, int]
+) -> PairArrays:
+    """Pairs as indices into features, annotators and tasks."""
+    return PairArrays(
+        first=np.array([row[p.task_id, p.first] for p in pairs], dtype=np.int64),
+        second=np.array([row[p.task_id, p.second] for p in pairs], dtype=np.int64),
+        outcomes=np.array([p.outcome for p in pairs], dtype=np.float64),
+        annotators=np.array([people[p.annotator] for p in pairs], dtype=np.int64),
+        tasks=np.array([tasks[p.task_id] for p in pairs], dtype=np.int64),
+    )
+
+
+def _check_usable(dataset: Dataset, train: Sequence[Pair], features: Features) -> None:
+    if not dataset.judgments:
+        raise ValueError("there are no rankings yet: a reward model learns from rankings")
+    if not train:
+        raise ValueError(
+            "no ranking of a training task compares two different completions: all ranked tasks are held out"
+        )
+    if all(pair.outcome == 0.5 for pair in train):
+        raise ValueError("every ranking of a training task is a tie: nothing can be learned from ties alone")
+    if features.lm.checkpoint is not None:
+        raise ValueError("a reward model stands on an unchanged base model, not on a trained policy")
+
+
+def _accuracy(scores: Floats, pairs: PairArrays) -> float:
+    return float(pair_credits(scores[pairs.first] - scores[pairs.second], pairs.outcomes).mean())
+
+
+def _standardised(
+    weights: Floats,
+    centre: Floats,
+    scale: Floats,
+    inputs: Floats,
+    items: Sequence[Item],
+    training: npt.NDArray[np.bool_],
+) -> LinearHeads:
+    """Only differences within a task were learned, so their spread is the unit, not that between tasks."""
+    raw = LinearHeads(weights, centre, scale, np.zeros(len(weights))).scores(inputs[training])  # (N, K)
+    names = [task.id for (task, _), used in zip(items, training, strict=True) if used]
+    _, index = np.unique(names, return_inverse=True)
+    mean = raw.mean(1)
+    of_task = np.bincount(index, weights=mean) / np.bincount(index)
+    spread = float((mean - of_task[index]).std()) or 1.0
+    return LinearHeads(weights / spread, centre, scale, raw.mean(0) / spread)
+
+
+def _save(
+    folder: Path, heads: LinearHeads, features: Features, config: RewardConfig, report: RewardReport
+) -> None:
+    # A run that was killed after this finds its folder when it starts again: it makes the same once more.
+    with new_folder(folder, replace=True) as aside:
+        tensors = {name: np.ascontiguousarray(t, dtype=np.float64) for name, t in vars(heads).items()}
+        save_file(tensors, aside / WEIGHTS)
+        text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
+        (aside / REPORT).write_text(text + "\n", encoding="utf-8")
+        write_manifest(
+            aside,
+            kind="reward",
+            features=features.identity,
+            config=dataclasses.asdict(config),
+            temperature=report.temperature,
+        )

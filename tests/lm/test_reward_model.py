@@ -1,0 +1,227 @@
+"""Training on rankings whose rule is known, judging on held-out tasks, saving, loading, refusing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rlhf.lm import backbones
+from rlhf.lm.backbones import load_causal
+from rlhf.lm.checkpoints import BadCheckpoint, WrongKind, write_manifest
+from rlhf.lm.configs import RewardConfig
+from rlhf.lm.data import Dataset, Judgment, Record, Task
+from rlhf.lm.features import Features
+from rlhf.lm.folders import new_folder
+from rlhf.lm.reward_model import RewardModel, fit, read_report
+from rlhf.lm.reward_report import RewardReport
+from tests.tiny import make_tiny_model
+
+CONFIG = RewardConfig(heads=3, l2=10.0, steps=20, bootstrap=200)
+GOOD = ["Write the answer.", "Write a word.", "Write one sentence."]
+BAD = ["reply reply reply", "polite polite", "customer email"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def features(models: Path) -> Features:
+    folder = make_tiny_model(models / "tiny")
+    return Features(load_causal(str(folder), models, torch.float32), cache=models / "features.sqlite")
+
+
+def dataset(*, tasks: int = 24, held_out: int = 8) -> Dataset:
+    """Three annotators rank a good and two bad instructions of each task; carol errs on every third."""
+    named = {f"{n}": Task(id=f"{n}", text=f"Task number {n}", held_out=n < held_out) for n in range(tasks)}
+    judgments = []
+    for n in range(tasks):
+        completions = (GOOD[n % 3], BAD[n % 3], BAD[(n + 1) % 3])
+        for annotator in ("bob", "carol", "dan"):
+            wrong = annotator == "carol" and n % 3 == 0
+            ranks = (2, 1, 1) if wrong else (1, 2, 2)
+            judgments.append(
+                Judgment(f"{n}{annotator}", f"{n}", annotator, completions, ranks, simulated=n % 2 == 0)
+            )
+    return Dataset(named, tuple(judgments))
+
+
+def train(data: Dataset, features: Features, folder: Path, config: RewardConfig = CONFIG) -> RewardReport:
+    training = fit(config, dataset=data, features=features, folder=folder)
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            report: RewardReport = end.value
+            return report
+
+
+@pytest.fixture(scope="module")
+def trained(features: Features, models: Path) -> tuple[RewardReport, Path]:
+    return train(dataset(), features, models / "reward"), models / "reward"
+
+
+def test_it_learns_the_rule_and_says_so(trained: tuple[RewardReport, Path]) -> None:
+    report, _ = trained
+    # Of the pairs with a winner, carol turns those of every third task around: 2/3 + 1/3 · 2/3 = 8/9
+    # are as the rule has it; one pair in three is a tie, worth one half: 2/3 · 8/9 + 1/3 · 1/2 = 0.76.
+    assert report.accuracy is not None and report.accuracy.value == pytest.approx(0.76, abs=0.03)
+    assert report.accuracy.low > 0.6
+    assert report.left_out_annotators is not None and report.left_out_annotators.value > 0.7
+    assert (report.train_tasks, report.held_out_tasks) == (16, 8)
+    assert (report.train_pairs, report.held_out_pairs) == (16 * 9, 8 * 9)
+    assert report.simulated_share == 0.5
+    assert report.reliability["carol"] < min(report.reliability["bob"], report.reliability["dan"])
+
+
+def test_the_human_ceiling_is_how_annotators_agree(trained: tuple[RewardReport, Path]) -> None:
+    report, _ = trained
+    # bob and dan always agree where there is a winner; carol agrees with each on two tasks of three.
+    # Winners: (1 + 2/3 + 2/3) / 3 = 7/9; ties one half: 2/3 · 7/9 + 1/3 · 1/2.
+    assert report.human_ceiling is not None
+    assert report.human_ceiling.value == pytest.approx(2 / 3 * 7 / 9 + 1 / 6)
+
+
+def test_the_baselines_see_the_same_pairs(trained: tuple[RewardReport, Path]) -> None:
+    report, _ = trained
+    assert report.tfidf is not None and report.tfidf.value == pytest.approx(0.76, abs=0.03)  # "write" tells
+    assert report.longer is not None and report.longer.value < 0.7
+    assert report.ece is not None and report.ece < 0.25
+    assert sum(bar.count for bar in report.bins) == report.held_out_pairs
+
+
+def test_records_show_the_progress(features: Features, tmp_path: Path) -> None:
+    records = list(
+        fit(CONFIG, dataset=dataset(tasks=10, held_out=3), features=features, folder=tmp_path / "r")
+    )
+    assert all(isinstance(record, Record) for record in records)
+    assert records[0].step == 0 and records[0].values["encoded"] == records[0].values["to_encode"]
+    assert [record.step for record in records[1:]] == [5, 10, 15, 20]
+    assert {record.total for record in records} == {20}
+    assert set(records[-1].values) == {"loss", "accuracy_train", "accuracy_held_out"}
+    assert records[-1].values["loss"] < records[1].values["loss"] + 1e-6
+    json.dumps([dataclasses.asdict(record) for record in records])
+
+
+def test_a_saved_model_scores_as_before(
+    trained: tuple[RewardReport, Path], features: Features, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, folder = trained
+    monkeypatch.setattr(backbones, "best_dtype", lambda: torch.float32)
+    data = dataset()
+    items = [(task, text) for task in data.tasks.values() if not task.held_out for text in (GOOD[0], BAD[0])]
+    model = RewardModel.load(folder, models)
+    mean, std = model.score(items)
+    assert (mean[::2] > mean[1::2]).all()  # each good one above each bad one
+    assert (std > 0).all()
+    reversed_mean, reversed_std = RewardModel.load(folder, models, models / "features.sqlite").score(
+        items[::-1]
+    )
+    np.testing.assert_allclose(reversed_mean[::-1], mean, atol=1e-4)
+    np.testing.assert_allclose(reversed_std[::-1], std, atol=1e-4)
+    assert model.head_scores(items).shape == (len(items), 3)
+
+
+def test_training_completions_have_mean_0_and_spread_1(
+    trained: tuple[RewardReport, Path], features: Features, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backbones, "best_dtype", lambda: torch.float32)
+    data = dataset()
+    items = sorted({(j.task_id, text) for j in data.judgments_on(held_out=False) for text in j.completions})
+    mean, _ = RewardModel.load(trained[1], models).score([(data.tasks[t], text) for t, text in items])
+    assert mean.mean() == pytest.approx(0.0, abs=1e-4)
+    within = mean.reshape(16, 3) - mean.reshape(16, 3).mean(1, keepdims=True)
+    assert within.std() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_another_template_or_other_weights_are_refused(
+    trained: tuple[RewardReport, Path], models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = backbones.load_causal
+    for name in ("template_hash", "weights_hash"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "rlhf.lm.reward_model.load_causal",
+                lambda *a, name=name: dataclasses.replace(load(*a), **{name: "0" * 64}),
+            )
+            with pytest.raises(BadCheckpoint, match=f"other features .*{name}.*train it again"):
+                RewardModel.load(trained[1], models)
+
+
+def test_another_kind_and_a_missing_backbone_are_refused(
+    trained: tuple[RewardReport, Path], models: Path, tmp_path: Path
+) -> None:
+    with new_folder(tmp_path / "policy") as aside:
+        write_manifest(aside, kind="policy")
+    with pytest.raises(WrongKind, match="policy checkpoint; a reward checkpoint is needed"):
+        RewardModel.load(tmp_path / "policy", models)
+    manifest = json.loads((trained[1] / "manifest.json").read_text())
+    manifest["features"]["backbone"] = str(tmp_path / "gone")
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BadCheckpoint, match="is not there"):
+        RewardModel.load(tmp_path / "moved", models)
+
+
+def test_the_report_lies_beside_the_checkpoint(trained: tuple[RewardReport, Path]) -> None:
+    report, folder = trained
+    read = read_report(folder)
+    assert read == json.loads(json.dumps(report.to_json()))
+    assert set(read["accuracy"]) == {"value", "low", "high"}
+
+
+def test_without_held_out_rankings_it_trains_and_says_what_it_cannot_say(
+    features: Features, tmp_path: Path
+) -> None:
+    report = train(dataset(tasks=6, held_out=0), features, tmp_path / "reward")
+    assert (report.accuracy, report.longer, report.tfidf, report.ece, report.bins) == (
+        None,
+        None,
+        None,
+        None,
+        (),
+    )
+    assert report.human_ceiling is not None
+
+
+def test_length_is_a_covariate_only_where_it_is_asked_for(features: Features, tmp_path: Path) -> None:
+    """Longer completions win; the words are shuffled, so that the frozen features hardly tell."""
+    rng = np.random.default_rng(0)
+    tasks = {str(n): Task(id=str(n), text=f"Task {n}", held_out=n < 15) for n in range(45)}
+    judgments = []
+    for n in range(45):
+        short, long = ("".join(rng.choice(list("abcdefgh "), size=size)) for size in (20, 24))
+        judgments.append(Judgment(str(n), str(n), "bob", (short, long), (2, 1)))
+    data = Dataset(tasks, tuple(judgments))
+    config = dataclasses.replace(CONFIG, l2=10000.0)
+    blind = train(data, features, tmp_path / "blind", config)
+    sighted = train(data, features, tmp_path / "sighted", dataclasses.replace(config, use_length=True))
+    assert blind.accuracy is not None and sighted.accuracy is not None
+    assert sighted.accuracy.value == 1.0 > blind.accuracy.value
+    assert sighted.length_correlation > max(blind.length_correlation, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (Dataset({"1": Task("1", "t")}), "no rankings yet"),
+        (
+            Dataset({"1": Task("1", "t", held_out=True)}, (Judgment("1", "1", "bob", ("a", "b"), (1, 2)),)),
+            "all ranked tasks are held out",
+        ),
+        (Dataset({"1": Task("1", "t")}, (Judgment("1", "1", "bob", ("a", "b"), (1, 1)),)), "ties alone"),
+        (Dataset({"1": Task("1", "t")}, (Judgment("1", "1", "bob", ("a", "a"), (1, 2)),)), "two different"),
+    ],
+)
+def test_data_without_a_lesson_are_refused(
+    data: Dataset, message: str, features: Features, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(data, features, tmp_path / "reward")
+    assert not (tmp_path / "reward").exists()
