@@ -59,10 +59,10 @@ def plots_of() -> list[Plot]:
             _("pairs ordered alike"),
             (
                 Series("accuracy", _("Reward model"), "accuracy_low", "accuracy_high"),
-                Series("agreement", _("People"), "agreement_low", "agreement_high"),
+                Series("agreement", _("Annotators"), "agreement_low", "agreement_high"),
             ),
             percent=True,
-            hint=_("How far people agree with each other is the most that a reward model can reach."),
+            hint=_("How far annotators agree with each other is the most that a reward model can reach."),
             level={"value": 0.5, "label": _("chance")},
         ),
     ]

@@ -82,6 +82,8 @@ class Whisker:
     """A figure as a dot with its interval, on an axis; places are percentages of its width."""
 
     figure: Figure
+    kind: str
+    """model, baseline or ceiling: how it is drawn."""
     x: float
     x_low: float
     x_high: float
@@ -150,29 +152,42 @@ LEFT, RIGHT = 0.3, 1.0
 
 def reward_report(checkpoint: Checkpoint) -> RewardReport:
     metrics = checkpoint.metrics
+    accuracy = figure(_("Reward model"), metrics.get("accuracy"), is_share=True)
     compared = [
-        figure(_("Reward model"), metrics.get("accuracy"), is_share=True),
-        figure(_("The longer one wins"), metrics.get("longer"), is_share=True),
-        figure(_("People with each other"), metrics.get("human_ceiling"), is_share=True),
+        (accuracy, "model"),
+        (
+            figure(_("… on annotators it has not seen"), metrics.get("left_out_annotators"), is_share=True),
+            "model",
+        ),
+        (figure(_("The longer one wins"), metrics.get("longer"), is_share=True), "baseline"),
+        (figure(_("Words alone (TF-IDF)"), metrics.get("tfidf"), is_share=True), "baseline"),
+        (figure(_("Annotators with each other"), metrics.get("human_ceiling"), is_share=True), "ceiling"),
     ]
     others = [
         figure(_("Training accuracy"), metrics.get("train_accuracy"), is_share=True),
-        figure(_("Held-out pairs"), metrics.get("held_out_pairs"), digits=0),
         figure(_("Training pairs"), metrics.get("train_pairs"), digits=0),
+        figure(_("Held-out pairs"), metrics.get("held_out_pairs"), digits=0),
+        figure(_("Held-out tasks"), metrics.get("held_out_tasks"), digits=0),
+        figure(_("Judged by simulated annotators"), metrics.get("simulated_share"), is_share=True),
         figure(
             _("Calibration error"),
             metrics.get("ece"),
             is_share=True,
             hint=_("How far stated probabilities are from what happened."),
         ),
+        figure(
+            _("Correlation with length"),
+            metrics.get("length_correlation"),
+            hint=_("Within tasks; far from zero, it likes texts for their length."),
+        ),
     ]
     return RewardReport(
-        whiskers=[_whisker(item) for item in compared if item.value is not None],
+        whiskers=[_whisker(item, kind) for item, kind in compared if item.value is not None],
         ticks=[(_place(tick / 10), f"{10 * tick} %") for tick in range(3, 11)],
         chance=_place(0.5),
         figures=[item for item in others if item.value is not None],
-        bins=metrics.get("bins", []),
-        verdict=_reward_verdict(compared[0]),
+        bins=metrics.get("bins") or [],
+        verdict=_reward_verdict(accuracy),
     )
 
 
@@ -184,10 +199,11 @@ def _reward_verdict(accuracy: Figure) -> str:
     return _("On tasks that it has not seen it cannot be told from chance. More rankings may help.")
 
 
-def _whisker(item: Figure) -> Whisker:
+def _whisker(item: Figure, kind: str) -> Whisker:
     value = item.value or 0.0
     return Whisker(
         item,
+        kind,
         _place(value),
         _place(value if item.low is None else item.low),
         _place(value if item.high is None else item.high),
