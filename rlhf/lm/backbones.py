@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import struct
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -31,6 +33,8 @@ transformers_logging.disable_progress_bar()  # these run in workers, whose logs 
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 PREPARED = "prepared.json"
+# What the readers of a broken file raise; whatever it is, the file's name belongs in the message.
+UNREADABLE = (OSError, ValueError, KeyError, IndexError, RuntimeError, struct.error, SafetensorError)
 
 
 class UnknownModel(ValueError):
@@ -220,7 +224,7 @@ def _load(kind: Any, folder: Path, dtype: torch.dtype, *, name: str) -> Any:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise UnknownModel(f"model {name!r} cannot be loaded: {error}") from error
     if missing := sorted(k for k in info["missing_keys"] if "pooler" not in k):
         raise UnknownModel(f"model {name!r} is not of the kind asked for: it lacks {', '.join(missing[:3])}")
@@ -231,7 +235,7 @@ def _load(kind: Any, folder: Path, dtype: torch.dtype, *, name: str) -> Any:
 def _load_tokenizer(folder: Path, *, name: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise UnknownModel(f"the tokenizer of model {name!r} cannot be loaded: {error}") from error
 
 
@@ -256,7 +260,7 @@ def _convert_gguf(source: Path, target: Path, origin: dict[str, str]) -> Path:
             source.parent, gguf_file=source.name, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise UnknownModel(f"the GGUF file {source} cannot be read: {error}") from error
     settings = quantised.config.to_dict()
     for key in (
