@@ -97,8 +97,12 @@ class ProjectForm(_ModelForm):
             "model": gettext_lazy("Base model"),
         }
         help_texts = {
-            "completions_per_comparison": gettext_lazy("Instructions: 2 for pairs, 3 to 9 for rankings, best and worst."),
-            "judgments_wanted": gettext_lazy("Of each comparison, by different people. 2 or more show agreement."),
+            "completions_per_comparison": gettext_lazy(
+                "Instructions: 2 for pairs, 3 to 9 for rankings, best and worst."
+            ),
+            "judgments_wanted": gettext_lazy(
+                "Of each comparison, by different people. 2 or more show agreement."
+            ),
             "strength_scale": gettext_lazy("Slightly, better, or much better; only for pairs."),
             "held_out_share": gettext_lazy(
                 "From 0 to 0.9. Never trained on, so that progress can be told from memory. Counts for tasks "

@@ -54,6 +54,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// On a phone the project's navigation is wider than the screen: show where one is.
+document.querySelector(".project-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // A form is sent once, however often its button is pressed. Downloads and htmx forms are left alone.
 document.addEventListener("submit", (event) => {
   const form = event.target;

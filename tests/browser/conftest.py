@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_as(live_server: Any, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """open_as(user, path, phone=…, dark=…, locale=…): the page, signed in. Scripts and policy must not complain."""
+    """open_as(user, path, phone=…, dark=…, locale=…): the page, signed in. No script or policy complains."""
     contexts, complaints = [], []
 
     def open_page(

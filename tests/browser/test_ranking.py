@@ -231,7 +231,7 @@ def test_enter_within_an_input_method_never_submits(open_as, bob, pairs):
         devtools.send("Input.dispatchKeyEvent", {"type": kind, "key": "Enter", "windowsVirtualKeyCode": 229})
     page.evaluate(
         """() => document.activeElement.dispatchEvent(
-            new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true, cancelable: true }))"""
+            new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true }))"""
     )
     devtools.send("Input.insertText", {"text": "看不懂"})
     page.wait_for_timeout(300)
@@ -388,6 +388,27 @@ def test_new_guidelines_come_first_and_once(open_as, bob, project, pairs):
     expect(page.get_by_text("Prefer the clear one.")).to_be_visible()
     page.keyboard.press("1")
     expect(status(page)).to_contain_text("Saved")
+
+
+def test_differences_are_marked_on_a_key_and_stay(open_as, bob, project):
+    for text, a, b in (
+        ("One", "Answer in one word.", "Answer in two words."),
+        ("Two", "只写数字。", "只写颜色。"),
+    ):
+        prompt = make_prompt(project, text)
+        completions = [Completion.objects.create(prompt=prompt, text=words) for words in (a, b)]
+        make_comparison(project, completions=completions)
+    page = open_as(bob, RANK)
+    marks = page.locator(".instruction-text mark")
+    expect(marks).to_have_count(0)
+    page.keyboard.press("d")
+    assert set(marks.all_inner_texts()) == {"one word", "two words"}
+    page.keyboard.press("1")
+    expect(page.locator(".task-text")).to_have_text("Two")
+    assert set(marks.all_inner_texts()) == {"数字", "颜色"}
+    page.keyboard.press("d")
+    expect(marks).to_have_count(0)
+    expect(page.locator(".instruction-text").first).to_contain_text("只写")
 
 
 def test_the_legend_lists_the_keys(open_as, bob, pairs):

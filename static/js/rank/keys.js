@@ -48,6 +48,7 @@ function single(key, page) {
     [keys.improve]: "panel-improve",
     w: "panel-why",
     x: "panel-cannot",
+    ...(keys.differences && { [keys.differences]: "differences" }),
   };
   if (key in here) return run(page, here[key]);
   if (key === "t") {

@@ -3,6 +3,7 @@
 
 import { Cards } from "./cards.js";
 import { Clock } from "./clock.js";
+import { showDifferences } from "./difference.js";
 import { Drafts } from "./drafts.js";
 import { Extras } from "./extras.js";
 import { Guidelines } from "./guidelines.js";
@@ -82,7 +83,7 @@ function showOnly(id) {
   for (const name of ["nothing", "loading", "unreachable"]) byId(name).hidden = name !== id;
   const hasOne = id === "";
   byId("stage-place").hidden = byId("answer-place").hidden = !hasOne;
-  for (const button of document.querySelectorAll("#foot-actions button")) button.hidden = !hasOne;
+  byId("foot-actions").hidden = !hasOne;
 }
 
 function present(item, given = null) {
@@ -112,7 +113,8 @@ function setUp(item) {
     const names = { "all-bad": "allBad", flags: "flags", improve: "improve", guidelines: "guidelines" };
     kbd.textContent = answer.keys[names[kbd.dataset.keyOf]];
   }
-  for (const row of document.querySelectorAll("#legend [data-for]")) {
+  markDifferences(item.form === "pairwise" && store.get("differences", false));
+  for (const row of document.querySelectorAll("[data-for]")) {
     row.hidden = !row.dataset.for.split(" ").includes(item.form);
   }
   for (const details of item.stage.querySelectorAll("details[data-remember]")) {
@@ -221,6 +223,11 @@ async function undo() {
   }
 }
 
+function markDifferences(shown) {
+  showDifferences(supply.current?.stage ?? document, shown);
+  document.querySelector("[data-act=differences]").setAttribute("aria-pressed", String(shown));
+}
+
 function togglePanel(id) {
   if (!supply.current || !byId(id)) return;
   if (!extras.toggle(id, answer.best)) leaveText();
@@ -255,6 +262,10 @@ const actions = {
   "panel-why": () => togglePanel("panel-why"),
   "panel-improve": () => togglePanel("panel-improve"),
   "panel-cannot": () => togglePanel("panel-cannot"),
+  differences: () => {
+    store.set("differences", !store.get("differences", false)); // it stays as it was left
+    markDifferences(store.get("differences"));
+  },
   guidelines: () => guidelines.toggle(),
   "guidelines-close": () => guidelines.close(),
   "guidelines-read": () => guidelines.markRead(),

@@ -7,7 +7,7 @@ export class Pair {
     this.words = words;
     [this.a, this.b] = Array.from(stage.querySelectorAll("[data-completion]"), (card) => card.dataset.completion);
     this.options = [...answer.querySelectorAll("input[name=choice]")];
-    this.keys = { allBad: "b", flags: "f", improve: "e", guidelines: "g" };
+    this.keys = { allBad: "b", flags: "f", improve: "e", guidelines: "g", differences: "d" };
   }
 
   get choice() {
