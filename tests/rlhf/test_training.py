@@ -146,3 +146,18 @@ def test_a_cancelled_policy_run_can_be_resumed(rewarded: Project, carry_out):
     assert not Checkpoint.objects.filter(run=run).exists()
     carry_out(runs.resume(run))
     assert [record.step for record in run.records.all()] == [0, 1, 2, 3]
+
+
+def test_an_evaluation_compares_on_held_out_tasks(rewarded: Project, carry_out):
+    policy = carry_out(runs.start_policy(project=rewarded, config=SMALL)).checkpoint
+    run = carry_out(runs.start_evaluation(project=rewarded, config={"max_new_tokens": 8, "bootstrap": 100}))
+    evaluation = run.evaluation
+    assert (evaluation.new, evaluation.old) == (policy, runs.base_policy(rewarded))
+    result = evaluation.result
+    held_out = {str(prompt.pk) for prompt in rewarded.prompts.held_out()}
+    assert {task["task_id"] for task in result["tasks"]} == held_out
+    for name in ("gold", "reward"):
+        gain = result[name]["difference"]
+        assert gain["low"] <= gain["value"] <= gain["high"]
+        assert gain["value"] == pytest.approx(result[name]["new"]["value"] - result[name]["old"]["value"])
+    assert run.step == run.total
