@@ -26,7 +26,7 @@ def over_iterations(project: Project) -> list[Point]:
     for iteration, result in evaluations.values_list("new__iteration", "result"):
         for name in ("gold", "reward"):
             for side in ("old", "new"):
-                values[iteration] |= _flat(f"{name}_{side}", result.get(name, {}).get(side))
+                values[iteration] |= _flat(f"{name}_{side}", (result.get(name) or {}).get(side))
     return [{"x": iteration, "values": values[iteration]} for iteration in sorted(values)]
 
 

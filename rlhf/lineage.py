@@ -7,8 +7,9 @@ from typing import Any
 
 from annotator.models import Project
 from rlhf import runs
+from rlhf.figures import Figure
 from rlhf.models import Checkpoint, Evaluation
-from rlhf.reports import Figure, evaluation_figures, reward_figures
+from rlhf.reports import evaluation_figures, reward_figures
 
 LANE = 22
 """Pixels between two lines."""

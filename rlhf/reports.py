@@ -9,49 +9,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotator.models import Prompt
-from annotator.templatetags.pages import percent
+from rlhf.figures import Figure, figure
 from rlhf.models import Checkpoint, Evaluation, Run
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number with its 95 % interval, where it has one."""
-
-    label: str
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    is_share: bool = False
-    is_difference: bool = False
-    digits: int = 2
-    hint: str = ""
-
-    @property
-    def text(self) -> str:
-        return self._write(self.value)
-
-    @property
-    def interval(self) -> str:
-        if self.low is None or self.high is None:
-            return ""
-        if self.is_share:
-            return f"{100 * self.low:.0f}–{100 * self.high:.0f} %"
-        return f"{self._write(self.low)} – {self._write(self.high)}"
-
-    def _write(self, value: float | None) -> str:
-        if value is None:
-            return "–"
-        if self.is_share:
-            return percent(value)
-        sign = "+" if self.is_difference else ""
-        return f"{value:{sign}.{self.digits}f}".replace("-", "−")
-
-
-def figure(label: str, found: Any, **kinds: Any) -> Figure:
-    """A figure from a number, or from {"value", "low", "high"}; nothing gives a dash."""
-    if isinstance(found, Mapping):
-        return Figure(label, found.get("value"), found.get("low"), found.get("high"), **kinds)
-    return Figure(label, found if isinstance(found, int | float) else None, **kinds)
 
 
 def reward_figures(checkpoint: Checkpoint) -> list[Figure]:
@@ -65,12 +24,18 @@ def reward_figures(checkpoint: Checkpoint) -> list[Figure]:
 
 
 def gold_gain(evaluation: Evaluation) -> Figure:
-    return figure(_("Gold gain"), evaluation.result.get("gold", {}).get("difference"), is_difference=True)
+    return figure(_("Gold gain"), _side(evaluation, "gold").get("difference"), is_difference=True)
+
+
+def _side(evaluation: Evaluation, measure: str) -> dict[str, Any]:
+    """{"old", "new", "difference"} of a measure; empty where it could not be taken."""
+    found: dict[str, Any] | None = evaluation.result.get(measure)
+    return found or {}
 
 
 def evaluation_figures(evaluation: Evaluation) -> list[Figure]:
     """What a row of the lineage shows of a policy's evaluation: what it gained on the one before."""
-    reward = evaluation.result.get("reward", {})
+    reward = _side(evaluation, "reward")
     return [
         gold_gain(evaluation),
         figure(_("Reward gain"), reward.get("difference"), is_difference=True),
@@ -128,6 +93,8 @@ class TaskGain:
 @dataclass(frozen=True)
 class EvaluationReport:
     changes: list[Change]
+    controls: list[Figure]
+    facts: list[Figure]
     tasks: list[TaskGain]
     verdict: str
     is_better: bool
@@ -216,20 +183,23 @@ def _place(share: float) -> float:
 
 
 def evaluation_report(evaluation: Evaluation) -> EvaluationReport:
-    result = evaluation.result
-    measures = [
-        ("gold", _("Gold metric"), _("contrast, nats a token"), 3),
-        ("reward", _("Reward"), _("score of the reward model"), 2),
-        ("length", _("Length"), _("tokens an instruction"), 1),
-        ("distinct_2", _("Variety"), _("different pairs of words"), 2),
-        ("leaks", _("Leaks"), _("instructions that quote their examples"), 2),
-    ]
-    changes = [
-        _change(label, unit, result[key], digits) for key, label, unit, digits in measures if key in result
+    measures: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("gold", _("Gold metric"), _("contrast, nats a token"), {"digits": 3}),
+        ("reward", _("Reward"), _("score of the reward model"), {}),
+        ("pessimistic", _("Pessimistic reward"), _("less the heads' disagreement"), {}),
+        ("length", _("Length"), _("tokens an instruction"), {"digits": 1}),
+        ("distinct_2", _("Variety"), _("different pairs of words"), {"is_share": True}),
+        ("leaks", _("Leaks"), _("instructions that quote their examples"), {"is_share": True}),
     ]
     gold = gold_gain(evaluation)
     return EvaluationReport(
-        changes=changes,
+        changes=[
+            _change(label, unit, side, kinds)
+            for measure, label, unit, kinds in measures
+            if (side := _side(evaluation, measure))
+        ],
+        controls=_controls(evaluation.result),
+        facts=_facts(evaluation.result),
         tasks=_task_gains(evaluation),
         verdict=_gold_verdict(gold),
         is_better=gold.low is not None and gold.low > 0,
@@ -237,15 +207,38 @@ def evaluation_report(evaluation: Evaluation) -> EvaluationReport:
     )
 
 
-def _change(label: str, unit: str, found: Mapping[str, Any], digits: int) -> Change:
-    old = figure(_("Old"), found.get("old"), digits=digits)
-    new = figure(_("New"), found.get("new"), digits=digits)
-    difference = found.get("difference")
+def _change(label: str, unit: str, side: Mapping[str, Any], kinds: dict[str, Any]) -> Change:
+    old, new = figure(_("Old"), side.get("old"), **kinds), figure(_("New"), side.get("new"), **kinds)
+    difference = side.get("difference")
     if difference is None and old.value is not None and new.value is not None:
         difference = new.value - old.value
-    return Change(
-        label, unit, old, new, figure(_("Difference"), difference, digits=digits, is_difference=True)
-    )
+    gained = figure(_("Difference"), difference, is_difference=True, **kinds)
+    return Change(label, unit, old, new, gained)
+
+
+def _controls(result: dict[str, Any]) -> list[Figure]:
+    """What the gold metric says of other texts, to read its numbers by."""
+    names = [
+        ("none", _("No instruction")),
+        ("people", _("Written by people")),
+        ("output", _("“To get the output, …” and one output")),
+        ("examples", _("Two examples pasted")),
+    ]
+    controls = result.get("controls") or {}
+    return [figure(label, controls[name], digits=3) for name, label in names if controls.get(name)]
+
+
+def _facts(result: dict[str, Any]) -> list[Figure]:
+    found = [
+        figure(_("KL of new to old"), result.get("kl"), hint=_("nats an instruction")),
+        figure(
+            _("Gap closed"),
+            result.get("gap_closed"),
+            is_share=True,
+            hint=_("of the way from the old generator to what people wrote"),
+        ),
+    ]
+    return [item for item in found if item.value is not None]
 
 
 def _gold_verdict(gain: Figure) -> str:
@@ -260,7 +253,7 @@ def _gold_verdict(gain: Figure) -> str:
 
 def _task_gains(evaluation: Evaluation) -> list[TaskGain]:
     """The held-out tasks, the greatest gain first."""
-    rows = [row for row in evaluation.result.get("tasks", []) if row.get("old") is not None]
+    rows = [row for row in evaluation.result.get("tasks", []) if None not in (row["old"], row["new"])]
     prompts = evaluation.new.project.prompts.in_bulk([int(row["task_id"]) for row in rows])
     gains = [(row, row["new"] - row["old"]) for row in rows if int(row["task_id"]) in prompts]
     largest = max((abs(gain) for _row, gain in gains), default=0) or 1

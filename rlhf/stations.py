@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from annotator.models import Project, PromptImport
 from rlhf import reports
 from rlhf.facts import Facts
+from rlhf.figures import figure as figure_of
 from rlhf.models import Run
 from rlhf.progress import Progress, progress_of
 
@@ -168,7 +169,7 @@ def _snapshot(project: Project, facts: Facts) -> Station:
 def _reward(project: Project, facts: Facts) -> Station:
     state, progress, url = _of_run(project, facts, Run.Kind.REWARD, done=facts.reward is not None)
     accuracy = facts.reward.metrics.get("accuracy") if facts.reward else None
-    figure = reports.figure("", accuracy, is_share=True).text if accuracy is not None else ""
+    figure = figure_of("", accuracy, is_share=True).text if accuracy is not None else ""
     return Station(
         key="reward",
         name=_("Reward model"),

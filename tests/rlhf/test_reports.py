@@ -8,8 +8,9 @@ import pytest
 
 from annotator.models import Project
 from rlhf import runs
+from rlhf.figures import figure
 from rlhf.models import Checkpoint, Evaluation, Run
-from rlhf.reports import evaluation_report, figure, report_of, reward_report
+from rlhf.reports import evaluation_report, report_of, reward_report
 from rlhf.run_data import csv_lines
 from tests.factories import make_prompt
 
@@ -79,6 +80,26 @@ def test_a_difference_without_an_interval_is_still_shown(project: Project):
     report = evaluation_report(make_evaluation(project, length={"old": 17.0, "new": 15.5}))
     [length] = report.changes
     assert (length.old.text, length.new.text, length.difference.text) == ("17.0", "15.5", "−1.5")
+
+
+def test_what_could_not_be_measured_is_left_out(project: Project):
+    evaluation = make_evaluation(project, gold=None, reward=None, kl=2.5, gap_closed=None, controls={})
+    report = evaluation_report(evaluation)
+    assert (report.changes, report.controls) == ([], [])
+    assert [(item.label, item.text) for item in report.facts] == [("KL of new to old", "2.50")]
+
+
+def test_shares_change_in_percent(project: Project):
+    report = evaluation_report(make_evaluation(project, leaks={"old": 0.1, "new": 0.04}))
+    [leaks] = report.changes
+    assert (leaks.old.text, leaks.new.text, leaks.difference.text) == ("10 %", "4 %", "−6 %")
+
+
+def test_controls_stand_beside_the_gold_metric(project: Project):
+    report = evaluation_report(make_evaluation(project, controls={"people": interval(0.61, 0.5, 0.7)}))
+    assert [(item.label, item.text, item.interval) for item in report.controls] == [
+        ("Written by people", "0.610", "0.500 – 0.700")
+    ]
 
 
 def test_the_gains_of_the_tasks_come_greatest_first(project: Project):
