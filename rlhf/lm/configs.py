@@ -88,8 +88,5 @@ class EvaluationConfig:
     """Held-out examples an instruction is judged on."""
     gold_contrast: int = 3
     """Outputs of other inputs that the right one is compared with."""
-    pessimism: float = 0.5
-    """The pessimistic reward is mean - pessimism * std over the reward model's heads."""
     bootstrap: int = 2000
-    """Resamples (by task) behind each interval."""
     seed: int = 0

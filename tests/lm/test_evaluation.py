@@ -1,174 +1,165 @@
-"""Old against new: figures by hand, the same policy against itself, going on after a kill."""
-
-from __future__ import annotations
+"""Old against new: paired by task, zero where nothing differs, with the controls beside it."""
 
 import dataclasses
-import json
-from collections.abc import Generator
-from pathlib import Path
+import math
 
 import numpy as np
 import pytest
 import torch
 
-from rlhf.lm import evaluation
-from rlhf.lm.backbones import CausalLM, load_causal
+from rlhf.lm.backbones import load_causal
 from rlhf.lm.configs import EvaluationConfig
-from rlhf.lm.data import Example, Record, Task
-from rlhf.lm.evaluation import control_instructions, evaluate
-from rlhf.lm.evaluation_result import EvaluationResult, TaskResult, Written, gap_closed, summarise
-from rlhf.lm.gold import GoldScore, gold_scores
+from rlhf.lm.data import Example, Task
+from rlhf.lm.evaluation import (
+    compare,
+    completion_logprobs,
+    control_items,
+    divergence,
+    evaluate,
+    gap_closed,
+    per_task,
+)
 from rlhf.lm.prompting import generator_text
 from tests.tiny import make_tiny_model
 
-CONFIG = EvaluationConfig(completions_per_task=2, max_new_tokens=8, bootstrap=200)
-TASKS = [
-    Task(
-        id=str(n),
-        text=f"Task {n}",
-        examples=(Example("hot", "cold"), Example("first", "last")),
-        held_out_examples=(Example("wet", "dry"), Example("long", "short")),
+CONFIG = EvaluationConfig(completions_per_task=2, max_new_tokens=8, gold_examples=2, bootstrap=200)
+WORDS = ("warm", "old", "wet", "near")
+
+
+def task(number, *, reference="Write the opposite.", judged=True):
+    examples = tuple(Example(f"{word} {number}", f"{word[::-1]} {number}") for word in WORDS)
+    return Task(
+        id=str(number),
+        text=f"Task {number}",
+        examples=examples[:2],
+        held_out_examples=examples[2:] if judged else (),
         held_out=True,
-        reference="Write the opposite." if n else "",
+        reference=reference,
     )
-    for n in range(3)
-]
+
+
+TASKS = [task(1), task(2), task(3, reference=""), task(4, judged=False)]
 
 
 @pytest.fixture(scope="module")
-def policies(tmp_path_factory: pytest.TempPathFactory) -> tuple[CausalLM, CausalLM]:
+def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    old, new = (
-        load_causal(str(make_tiny_model(folder / str(seed), seed)), folder, torch.float32) for seed in (0, 1)
-    )
-    return old, new
+    return [
+        load_causal(str(make_tiny_model(folder / str(seed), seed=seed)), folder, torch.float32)
+        for seed in (0, 1)
+    ]
 
 
-def result_of(steps: Generator[Record, None, EvaluationResult]) -> tuple[list[Record], EvaluationResult]:
+def run(**options):
     records = []
+    generator = evaluate(CONFIG, tasks=TASKS, **options)
     while True:
         try:
-            records.append(next(steps))
+            records.append(next(generator))
         except StopIteration as end:
-            return records, end.value
+            return end.value, records
 
 
-def written(
-    gold: float, *, reward: float = 0.0, std: float = 0.0, leak: bool = False, text: str = "a b"
-) -> Written:
-    return Written(text, tokens=4, gold=GoldScore(gold, -2.0, 1.0, leak), reward=reward, reward_std=std)
+def score(items):
+    return np.array([float(len(text)) for _, text in items]), np.full(len(items), 0.5)
 
 
-def test_figures_are_means_of_task_means() -> None:
-    results = [
-        TaskResult(
-            "1",
-            old=(written(0.0, reward=1.0), written(0.2, reward=1.0)),
-            new=(written(0.5, reward=2.0, std=1.0, leak=True), written(0.5, reward=4.0, std=1.0)),
-            controls={"none": 0.1, "people": 1.1},
-            kl=2.0,
-        ),
-        TaskResult("2", (written(0.3),), (written(0.3),), controls={"none": 0.3}, kl=0.0),
-    ]
-    found = summarise(dataclasses.replace(CONFIG, pessimism=0.5), results)
-    assert found.gold is not None and found.reward is not None and found.pessimistic is not None
-    assert found.gold.old.value == pytest.approx((0.1 + 0.3) / 2)
-    assert found.gold.new.value == pytest.approx((0.5 + 0.3) / 2)
-    assert found.gold.difference.value == pytest.approx(0.2)
-    assert (found.gold.difference.low, found.gold.difference.high) == pytest.approx((0.0, 0.4))
-    assert found.reward.difference.value == pytest.approx(((3 - 1) + 0) / 2)
-    assert found.pessimistic.new.value == pytest.approx((2.5 + 0) / 2)
-    assert found.leaks is not None and found.leaks.new.value == pytest.approx((0.5 + 0) / 2)
-    assert found.kl == 1.0
-    assert found.controls["people"].value == 1.1 and found.controls["none"].value == pytest.approx(0.2)
-    assert found.gap_closed == pytest.approx((0.5 - 0.1) / (1.1 - 0.1))
-    assert found.distinct_2.old == 1 / 3  # "a b" three times
-    assert found.completions == 3
+def test_a_policy_gains_nothing_on_itself(models):
+    result, records = run(old=models[0], new=models[0], executor=models[0], score=score)
+    assert result.kl == pytest.approx(0, abs=1e-4)
+    for measure in (result.gold, result.reward, result.pessimistic, result.length):
+        assert dataclasses.astuple(measure.difference) == (0, 0, 0)
+    assert [record.total for record in records] == [records[0].total] * len(records)
+    steps = [record.step for record in records]
+    assert steps == sorted(steps)
+    assert steps[-1] == records[-1].total
 
 
-def test_no_gap_is_closed_where_people_are_not_ahead() -> None:
-    behind = TaskResult("1", (written(0.5),), (written(0.9),), controls={"people": 0.4}, kl=0.0)
-    assert gap_closed([behind]) is None
-    assert gap_closed([dataclasses.replace(behind, controls={})]) is None
+def test_another_policy_differs_and_the_tasks_that_can_judge_are_named(models):
+    result, _ = run(old=models[0], new=models[1], executor=models[0], score=score)
+    assert result.kl > 0
+    judged = {row.task_id: row for row in result.tasks}
+    assert set(judged) == {"1", "2", "3", "4"}
+    assert judged["4"].old is None
+    assert all(judged[name].new is not None for name in "123")
+    by_hand = np.mean([judged[name].new - judged[name].old for name in "123"])
+    assert result.gold.difference.value == pytest.approx(by_hand)
+    assert result.pessimistic.new.value == pytest.approx(result.reward.new.value - 0.5)
+    assert set(result.controls) == {"none", "people", "output", "examples"}
 
 
-def test_measures_nobody_took_are_left_out() -> None:
-    silent = Written("a", 3, gold=None, reward=None, reward_std=None)
-    found = summarise(CONFIG, [TaskResult("1", (silent,), (silent,), controls={}, kl=0.0)])
-    assert found.gold is None and found.reward is None
-    assert {"gold", "reward", "pessimistic", "leaks", "gap_closed"}.isdisjoint(found.to_json())
-    assert found.to_json()["length"]["old"]["value"] == 3
-
-
-def test_a_policy_does_not_differ_from_itself(policies: tuple[CausalLM, CausalLM], tmp_path: Path) -> None:
-    old, _ = policies
-    records, found = result_of(
-        evaluate(CONFIG, tasks=TASKS, old=old, new=old, executor=old, reward=None, folder=tmp_path)
+def test_without_a_reward_model_and_without_judging_tasks_these_are_left_out(models):
+    generator = evaluate(
+        CONFIG, old=models[0], new=models[1], executor=models[0], tasks=[task(4, judged=False)]
     )
-    assert found.gold is not None
-    assert (found.gold.difference.low, found.gold.difference.high) == (0.0, 0.0)
-    assert found.kl == 0.0 and found.gap_closed in (None, 0.0)
-    assert found.completions == 6
-    assert [(record.step, record.total) for record in records] == [(3, 6), (6, 6)]
-    assert {sample.task_id for sample in records[-1].samples} == {"0", "1", "2"}
-    json.dumps([dataclasses.asdict(record) for record in records] + [found.to_json()])
+    while True:
+        try:
+            next(generator)
+        except StopIteration as end:
+            found = end.value.to_json()
+            break
+    assert not {"gold", "reward", "pessimistic", "gap_closed"} & set(found)
+    assert {"length", "kl", "tasks"} <= set(found)
 
 
-def test_kl_is_the_mean_log_ratio_of_the_new_policys_texts(policies: tuple[CausalLM, CausalLM]) -> None:
-    old, new = policies
-    texts = evaluation.write(new, TASKS[:1], CONFIG)
-    differences = []
-    for completion in texts["0"]:
-        sums = []
-        for lm in (new, old):
-            prompt = lm.tokenizer(generator_text(lm.tokenizer, TASKS[0]), add_special_tokens=False)[
-                "input_ids"
-            ]
-            with torch.no_grad():
-                logits = lm.model(torch.tensor([[*prompt, *completion.token_ids]])).logits[0]
-            logprobs = logits.log_softmax(-1)
-            sums.append(
-                sum(logprobs[len(prompt) - 1 + i, t].item() for i, t in enumerate(completion.token_ids))
-            )
-        differences.append(sums[0] - sums[1])
-        if completion.finished:
-            assert sums[0] == pytest.approx(completion.logprob, abs=1e-3)  # as the sampler counted
-    found = evaluation.log_ratios(new, old, TASKS[:1], texts)
-    assert found["0"] == pytest.approx(float(np.mean(differences)), abs=1e-3)
+def test_it_needs_a_task(models):
+    with pytest.raises(ValueError, match="no held-out task"):
+        next(evaluate(CONFIG, old=models[0], new=models[0], executor=models[0], tasks=[]))
 
 
-def test_controls_are_judged_by_the_same_executor(policies: tuple[CausalLM, CausalLM]) -> None:
-    old, new = policies
-    _, found = result_of(evaluate(CONFIG, tasks=TASKS, old=old, new=new, executor=old, reward=None))
-    assert set(found.controls) == {"none", "people", "one_output", "pasted"}
-    scores = [s.contrast for s in gold_scores(old, [(task, "") for task in TASKS], CONFIG) if s]
-    assert found.controls["none"].value == pytest.approx(float(np.mean(scores)), abs=1e-4)
-    assert found.tasks[0]["people"] is None and found.tasks[1]["people"] is not None
-    assert control_instructions(TASKS[0])["one_output"] == "To get the output, cold"
+def test_completion_logprobs_are_those_of_a_plain_forward_pass(models):
+    lm = models[0]
+    tokens = lm.tokenizer("write a word", add_special_tokens=False)["input_ids"]
+    prompt = lm.tokenizer(generator_text(lm.tokenizer, TASKS[0]), add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        logits = lm.model(torch.tensor([prompt + tokens])).logits[0].float().log_softmax(-1)
+    plain = sum(float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(tokens))
+    short = tokens[:1]
+    found = completion_logprobs(lm, [(TASKS[0], tokens), (TASKS[1], short)])
+    assert found[0] == pytest.approx(plain, abs=1e-3)
 
 
-def test_a_killed_evaluation_goes_on_and_ends_alike(
-    policies: tuple[CausalLM, CausalLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old, new = policies
-    monkeypatch.setattr(evaluation, "TASKS_AT_ONCE", 1)
-
-    def steps(folder: Path | None) -> Generator[Record, None, EvaluationResult]:
-        return evaluate(CONFIG, tasks=TASKS, old=old, new=new, executor=old, reward=None, folder=folder)
-
-    _, whole = result_of(steps(None))
-    killed = steps(tmp_path)
-    assert [next(killed).step for _ in range(3)] == [1, 2, 3]
-    killed.close()
-    records, found = result_of(steps(tmp_path))
-    assert [record.step for record in records] == [3, 4, 5, 6]  # the second task again, not the first
-    assert found == whole
-    other = dataclasses.replace(CONFIG, seed=1)
-    restarted = evaluate(other, tasks=TASKS, old=old, new=new, executor=old, reward=None, folder=tmp_path)
-    assert next(restarted).step == 1  # what another evaluation left is not mixed in
+def test_the_divergence_is_that_of_the_whole_distribution(models):
+    """One token, so that the expectation over all texts can be added up by hand."""
+    config = dataclasses.replace(CONFIG, max_new_tokens=1)
+    new, old = models[1], models[0]
+    many = [dataclasses.replace(TASKS[0], id=str(i)) for i in range(300)]  # the id seeds the sampling
+    prompt = new.tokenizer(generator_text(new.tokenizer, TASKS[0]), add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        p, q = (lm.model(torch.tensor([prompt])).logits[0, -1].log_softmax(-1) for lm in (new, old))
+    exact = float((p.exp() * (p - q)).sum())
+    assert divergence(new, old, many, config) == pytest.approx(
+        exact, abs=4 * float((p - q).std()) / math.sqrt(600)
+    )
 
 
-def test_without_tasks_there_is_nothing_to_evaluate(policies: tuple[CausalLM, CausalLM]) -> None:
-    old, new = policies
-    with pytest.raises(ValueError, match="no held-out tasks"):
-        next(evaluate(CONFIG, tasks=[], old=old, new=new, executor=old, reward=None))
+def test_means_are_taken_per_task_first():
+    items = [(TASKS[0], "a"), (TASKS[0], "b"), (TASKS[1], "c"), (TASKS[2], "d")]
+    assert per_task(items, [1.0, 3.0, 5.0, None]) == {"1": 2.0, "2": 5.0}
+
+
+def test_the_difference_is_paired_by_hand():
+    means = {"old": {"1": 1.0, "2": 5.0, "3": 9.0}, "new": {"1": 2.0, "2": 6.0}}
+    found = compare(means, CONFIG)
+    assert (found.old.value, found.new.value) == (3.0, 4.0)
+    assert dataclasses.astuple(found.difference) == (1.0, 1.0, 1.0)  # every task gains the same
+    assert compare({"old": {"1": 1.0}, "new": {}}, CONFIG) is None
+
+
+def test_the_gap_closed_by_hand():
+    contrasts = {
+        "old": {"1": 0.0, "2": 0.2, "3": 9.0},
+        "new": {"1": 0.3, "2": 0.3, "3": 9.0},
+        "people": {"1": 0.5, "2": 0.5},
+    }
+    assert gap_closed(contrasts) == pytest.approx((0.3 - 0.1) / (0.5 - 0.1))
+    assert gap_closed({**contrasts, "people": {"1": -1.0}}) is None
+    assert gap_closed({**contrasts, "people": {}}) is None
+
+
+def test_the_controls_quote_only_what_is_shown():
+    controls = control_items(TASKS)
+    assert [instruction for _, instruction in controls["people"]] == ["Write the opposite."] * 3
+    pasted = controls["examples"][0][1]
+    assert "warm 1 → mraw 1" in pasted
+    assert not any(example.output in pasted for example in TASKS[0].held_out_examples)
