@@ -24,6 +24,9 @@ from rlhf import runs, simulation
 from rlhf.models import Checkpoint, Evaluation, Run, RunRecord, Score
 
 WAIT_SECONDS = 60.0
+NOTHING: dict[str, float | None] = {"value": None, "low": None, "high": None}
+NO_COMPARISON = {"old": NOTHING, "new": NOTHING, "difference": NOTHING}
+"""Where nothing could be measured: no held-out task was ranked, or none can judge."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,6 @@ class Plan:
     seed: int = 0
     reward: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
-    evaluation: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ class Loop:
             policy = self.follow(runs.start_policy(project=self.project, config=self.plan.policy))
             self._result = f"{policy.step} steps{', ' + policy.note if policy.note else ''}"
         with self.step("evaluate"):
-            run = self.follow(runs.start_evaluation(project=self.project, config=self.plan.evaluation))
-            self._result = _gain(run.evaluation)
+            completions = {"completions_per_task": self.plan.completions_per_task}
+            run = self.follow(runs.start_evaluation(project=self.project, config=completions))
+            self._result = _gain_in_words(run.evaluation)
         with self.step("promote"):
             self.promote(run.evaluation)
         with self.step("export"):
@@ -148,7 +151,7 @@ class Loop:
         self._result = f"{done} rankings by {len(annotators)} simulated annotators"
 
     def promote(self, evaluation: Evaluation) -> None:
-        if evaluation.result["gold"]["difference"]["value"] > 0:
+        if (_gain(evaluation) or {"value": 0.0})["value"] > 0:
             runs.promote(evaluation.new, user=None)
             self._result = f"“{evaluation.new}” writes from now on"
         else:
@@ -159,8 +162,9 @@ class Loop:
 
     def report(self, reward: Checkpoint, policy: Run, evaluation: Evaluation) -> dict[str, Any]:
         """What `var/loop.json` says."""
-        accuracy = reward.metrics["accuracy"]
-        gold, rewards = evaluation.result["gold"], evaluation.result["reward"]
+        accuracy = reward.metrics["accuracy"] or NOTHING
+        gold = evaluation.result.get("gold", NO_COMPARISON)
+        rewards = evaluation.result.get("reward", NO_COMPARISON)
         records = RunRecord.objects.filter(run__project=self.project)
         return {
             "prompts": self.project.prompts.count(),
@@ -246,9 +250,18 @@ def _value(found: Any) -> float | None:
 
 def _accuracy(checkpoint: Checkpoint) -> str:
     accuracy = checkpoint.metrics["accuracy"]
+    if accuracy is None:
+        return "no held-out task was ranked"
     return f"{accuracy['value']:.0%} of held-out pairs ({accuracy['low']:.0%} to {accuracy['high']:.0%})"
 
 
-def _gain(evaluation: Evaluation) -> str:
-    gain = evaluation.result["gold"]["difference"]
+def _gain(evaluation: Evaluation) -> dict[str, float] | None:
+    found: dict[str, float] | None = evaluation.result.get("gold", {}).get("difference")
+    return found
+
+
+def _gain_in_words(evaluation: Evaluation) -> str:
+    gain = _gain(evaluation)
+    if gain is None:
+        return "no held-out task can judge"
     return f"gold {gain['value']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})"

@@ -9,6 +9,9 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ from typing import Any
 import pytest
 
 from annotator.site import servers
-from annotator.site.throwaway import Site, throwaway
+from annotator.site.throwaway import ROOT, Site, throwaway
 from tests.tiny import make_tiny_model
 
 pytestmark = pytest.mark.real
@@ -97,6 +100,48 @@ def kill_worker(run: dict[str, Any]) -> int:
     pid = int(run["worker"].partition("/")[0].rpartition(":")[2])
     os.kill(pid, signal.SIGKILL)
     return pid
+
+
+def test_the_whole_loop(model: Path, tmp_path: Path):
+    output = tmp_path / "loop.json"
+    before = set(Path(tempfile.gettempdir()).glob("prefloop-*"))
+    words = [
+        "--limit",
+        "24",
+        "--k",
+        "2",
+        "--rankings",
+        "60",
+        "--steps",
+        "2",
+        "--prompts-per-step",
+        "2",
+        "--completions-per-prompt",
+        "3",
+    ]
+    done = subprocess.run(
+        [sys.executable, "manage.py", "loop", "--model", str(model), "--output", str(output), *words],
+        env={**os.environ, **QUICK, "DEBUG": "1", "PREFLOOP_VAR": str(tmp_path / "var")},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(output.read_text())
+    assert set(report) == {"prompts", "completions", "rankings", "reward", "policy", "seconds", "peak_mb"}
+    assert set(report["reward"]) == {"accuracy", "low", "high", "longer", "human_ceiling"}
+    policy = report["policy"]
+    measured = {"gold_before", "gold_after", "gain", "low", "high", "reward_before", "reward_after", "kl"}
+    assert set(policy) == {"algorithm", "steps", *measured}
+    assert (report["prompts"], report["rankings"], policy["steps"]) == (152, 60, 2)
+    assert 24 < report["completions"] <= 48  # the same text is kept once
+    assert policy["gain"] == pytest.approx(policy["gold_after"] - policy["gold_before"])
+    assert policy["low"] <= policy["gain"] <= policy["high"]
+    assert 100 < report["peak_mb"] < 8000
+    assert sum(v for k, v in report["seconds"].items() if k != "total") <= report["seconds"]["total"] + 1
+    assert "gain in gold" in done.stdout
+    assert set(Path(tempfile.gettempdir()).glob("prefloop-*")) <= before
 
 
 def test_a_broker_that_is_down_delays_a_run_and_loses_nothing(site: Site):
