@@ -117,7 +117,9 @@ def _celery(*words: str) -> list[str]:
 
 def main() -> None:
     """Become one of the processes: what a container runs."""
-    parser = argparse.ArgumentParser(prog="python -m annotator.site.servers", description="Start one process.")
+    parser = argparse.ArgumentParser(
+        prog="python -m annotator.site.servers", description="Start one process."
+    )
     kinds = parser.add_subparsers(dest="kind", required=True)
     web = kinds.add_parser("web", help="the site, served by gunicorn")
     web.add_argument("--host", default="127.0.0.1")

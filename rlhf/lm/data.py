@@ -52,7 +52,9 @@ class Judgment:
 
     def __post_init__(self) -> None:
         if len(self.completions) != len(self.ranks) or len(self.ranks) < 2:
-            raise ValueError(f"judgment {self.id}: {len(self.completions)} completions, {len(self.ranks)} ranks")
+            raise ValueError(
+                f"judgment {self.id}: {len(self.completions)} completions, {len(self.ranks)} ranks"
+            )
 
 
 @dataclass(frozen=True)
