@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,25 +102,13 @@ def kill_worker(run: dict[str, Any]) -> int:
 
 
 def test_the_whole_loop(model: Path, tmp_path: Path):
-    output = tmp_path / "loop.json"
-    before = set(Path(tempfile.gettempdir()).glob("prefloop-*"))
-    words = [
-        "--limit",
-        "24",
-        "--k",
-        "2",
-        "--rankings",
-        "60",
-        "--steps",
-        "2",
-        "--prompts-per-step",
-        "2",
-        "--completions-per-prompt",
-        "3",
-    ]
+    output, temporary = tmp_path / "loop.json", tmp_path / "t"
+    temporary.mkdir()
+    sizes = ("--limit", "24", "--k", "2", "--rankings", "30", "--steps", "2")
+    policy_sizes = ("--prompts-per-step", "2", "--completions-per-prompt", "3")
     done = subprocess.run(
-        [sys.executable, "manage.py", "loop", "--model", str(model), "--output", str(output), *words],
-        env={**os.environ, **QUICK, "DEBUG": "1", "PREFLOOP_VAR": str(tmp_path / "var")},
+        [sys.executable, "manage.py", "loop", "--model", model, "--output", output, *sizes, *policy_sizes],
+        env={**os.environ, **QUICK, "DEBUG": "1", "PREFLOOP_VAR": str(tmp_path), "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         timeout=280,
@@ -134,14 +121,14 @@ def test_the_whole_loop(model: Path, tmp_path: Path):
     policy = report["policy"]
     measured = {"gold_before", "gold_after", "gain", "low", "high", "reward_before", "reward_after", "kl"}
     assert set(policy) == {"algorithm", "steps", *measured}
-    assert (report["prompts"], report["rankings"], policy["steps"]) == (152, 60, 2)
+    assert (report["prompts"], report["rankings"], policy["steps"]) == (152, 30, 2)
     assert 24 < report["completions"] <= 48  # the same text is kept once
     assert policy["gain"] == pytest.approx(policy["gold_after"] - policy["gold_before"])
     assert policy["low"] <= policy["gain"] <= policy["high"]
     assert 100 < report["peak_mb"] < 8000
     assert sum(v for k, v in report["seconds"].items() if k != "total") <= report["seconds"]["total"] + 1
     assert "gain in gold" in done.stdout
-    assert set(Path(tempfile.gettempdir()).glob("prefloop-*")) <= before
+    assert not list(temporary.iterdir())
 
 
 def test_a_broker_that_is_down_delays_a_run_and_loses_nothing(site: Site):
