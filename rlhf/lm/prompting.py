@@ -17,22 +17,27 @@ SHOWN_EXAMPLES = 3
 EXECUTOR_INPUT_TOKENS = 256
 COMPLETION_CHARACTERS = 600
 
+# One task with its instruction goes before: without it the embedded model talks about instructions
+# instead of writing one (docs/LOG.md, "Wording of the generator's prompt").
 WORDS = {
     "en": {
-        "system": "You write instructions. An instruction tells how to turn an input into the right output.",
+        "system": "Given a task and examples, write one instruction that tells how to turn an input into "
+        "its output.",
+        "shown_task": "Task: Shelves are sorted by surname.\n\nInput: Jane Austen\nOutput: Austen, Jane",
+        "shown_instruction": "Write the surname first, then a comma and the first name.",
         "task": "Task: {text}",
-        "examples": "Examples:",
         "example": "Input: {input}\nOutput: {output}",
-        "ask": "Write one clear instruction for this task, in one sentence. Write only the instruction.",
+        "ask": "Write the instruction.",
         "executor": "{instruction}\n\nInput: {input}",
         "executor_bare": "Input: {input}",
     },
     "zh-hans": {
-        "system": "你负责编写指令。指令告诉读者如何由输入得到正确的输出。",
+        "system": "根据任务和示例，写一条指令，说明怎样由输入得到输出。",
+        "shown_task": "任务：登记图书的年份。\n\n输入：2019年5月3日\n输出：2019",
+        "shown_instruction": "找出日期里的年份，只写四位数字。",
         "task": "任务：{text}",
-        "examples": "示例：",
         "example": "输入：{input}\n输出：{output}",
-        "ask": "请为这个任务写一条清楚的指令，只用一句话。只写指令本身。",
+        "ask": "写出指令。",
         "executor": "{instruction}\n\n输入：{input}",
         "executor_bare": "输入：{input}",
     },
@@ -61,9 +66,13 @@ def generator_messages(task: Task, tokenizer: Any = None) -> list[dict[str, str]
             )
             for example in task.examples[:SHOWN_EXAMPLES]
         ]
-        parts.append(words["examples"] + "\n" + "\n".join(shown))
-    parts.append(words["ask"])
-    return [{"role": "system", "content": words["system"]}, {"role": "user", "content": "\n\n".join(parts)}]
+        parts.append("\n".join(shown))
+    return [
+        {"role": "system", "content": words["system"]},
+        {"role": "user", "content": f"{words['shown_task']}\n\n{words['ask']}"},
+        {"role": "assistant", "content": words["shown_instruction"]},
+        {"role": "user", "content": "\n\n".join([*parts, words["ask"]])},
+    ]
 
 
 def generator_text(tokenizer: Any, task: Task) -> str:
