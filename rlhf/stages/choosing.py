@@ -1,58 +1,90 @@
-"""Which completions of a prompt people are asked to compare, and in which order."""
+"""Which completions people are asked to compare: between `rlhf.lm.selection` and the queue."""
 
 from __future__ import annotations
 
-import itertools
+import logging
 import math
-import random
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from annotator.models import Comparison, Completion, Project, Prompt
+import numpy as np
+import numpy.typing as npt
+
+from annotator.models import Completion, Project
 from annotator.ranking.queue import NewComparison
+from rlhf import runs
+from rlhf.lm.checkpoints import BadCheckpoint
+from rlhf.lm.data import Task
+from rlhf.lm.reward_model import RewardModel
+from rlhf.lm.selection import Candidates, choose
+from rlhf.stages.loading import reward_of
+
+log = logging.getLogger(__name__)
 
 SHOWN = 3
 """How often each completion is shown: pairs of four give all six."""
+RANDOM_SHARE = 0.2
+"""An unbiased stream, by which the reward model can be judged (DESIGN, section 5)."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The different texts written for one prompt; with what each head of the reward model says of them."""
+
+    task: Task
+    texts: tuple[str, ...]
+    head_scores: npt.NDArray[np.float64] | None
 
 
 class Chooser:
-    """Chooses for one project; the same seed chooses the same."""
+    """Chooses for one project: at random, or with the newest reward model by double Thompson sampling."""
 
     def __init__(self, project: Project, *, seed: int) -> None:
         self.size = project.completions_per_comparison
         self.seed = seed
+        self.random_share = 1.0 if project.selection_strategy == "random" else RANDOM_SHARE
+        self.reward = None if project.selection_strategy == "random" else _reward(project)
 
-    def choose(self, prompt: Prompt, completions: Sequence[Completion]) -> list[NewComparison]:
-        """Random sets, balanced; the first of every prompt comes before the second of any."""
-        ids = sorted({completion.pk for completion in completions})
-        size = min(self.size, len(ids))
-        if size < 2:
-            return []
-        chance = random.Random(f"{self.seed}:{prompt.hash}")
-        wanted = min(math.ceil(SHOWN * len(ids) / size), math.comb(len(ids), size))
-        chosen = _balanced(ids, size, wanted, chance)
+    def look_at(self, task: Task, texts: Sequence[str]) -> Texts:
+        """Score the texts. This takes a while: not for within a transaction."""
+        different = tuple(dict.fromkeys(texts))
+        if self.reward is None or len(different) < 2:
+            return Texts(task, different, None)
+        return Texts(task, different, self.reward.head_scores([(task, text) for text in different]))
+
+    def choose(self, chunk: Sequence[tuple[Texts, Sequence[Completion]]]) -> list[NewComparison]:
+        """Comparisons of some prompts' stored completions, one for each of their texts in the same order."""
+        rows = {seen.task.id: [row.pk for row in completions] for seen, completions in chunk}
+        choices = choose(
+            [Candidates(seen.task.id, len(seen.texts), seen.head_scores) for seen, _ in chunk],
+            count=sum(self.wanted(len(seen.texts)) for seen, _ in chunk),
+            size=self.size,
+            random_share=self.random_share,
+            repeat_share=0.0,  # what nobody has judged yet cannot be repeated
+            seed=self.seed,
+        )
         return [
             NewComparison(
-                prompt_id=prompt.pk,
-                completion_ids=completion_ids,
-                priority=1 - place / (2 * wanted),
-                rule=Comparison.Rule.RANDOM,
+                prompt_id=int(choice.task_id),
+                completion_ids=tuple(sorted({rows[choice.task_id][place] for place in choice.completions})),
+                priority=choice.priority,
+                rule=choice.rule,
             )
-            for place, completion_ids in enumerate(chosen)
+            for choice in choices
         ]
 
+    def wanted(self, count: int) -> int:
+        """How many comparisons a prompt with so many completions should have."""
+        size = min(self.size, count)
+        return min(math.ceil(SHOWN * count / size), math.comb(count, size)) if size >= 2 else 0
 
-def _balanced(ids: list[int], size: int, wanted: int, chance: random.Random) -> list[tuple[int, ...]]:
-    """Different sets in which no completion is shown much more often than another."""
-    chosen: list[tuple[int, ...]] = []
-    shown: Counter[int] = Counter()
-    while len(chosen) < wanted:
-        order = sorted(ids, key=lambda c: (shown[c], chance.random()))
-        new = next(
-            candidate
-            for candidate in itertools.combinations(order, size)
-            if tuple(sorted(candidate)) not in chosen
-        )
-        chosen.append(tuple(sorted(new)))
-        shown.update(new)
-    return chosen
+
+def _reward(project: Project) -> RewardModel | None:
+    checkpoint = runs.latest_reward(project)
+    if checkpoint is None:
+        return None
+    try:
+        return reward_of(checkpoint)
+    except BadCheckpoint as error:  # comparisons at random are better than none
+        log.warning("comparisons are chosen at random: %s", error)
+        return None

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from django.db.models import QuerySet
 from django.db.models.functions import Substr
 
-from annotator.models import Completion, Prompt
+from annotator.models import Completion, Prompt, hash_text
 from annotator.ranking import queue
 from rlhf.execution import Hold
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import SamplingConfig
-from rlhf.lm.data import Record
+from rlhf.lm.data import Record, Task
 from rlhf.lm.metrics import distinct_n
 from rlhf.lm.sampling import SampledCompletion, sample
 from rlhf.models import Generation
@@ -40,13 +40,16 @@ def execute(hold: Hold) -> None:
     per_batch = max(1, config.batch_size // config.completions_per_task)
     for prompts in chunks(remaining(hold), per_batch, limit=total - step):
         hold.say(f"Writing for tasks {step + 1} to {step + len(prompts)} of {total}")
-        written = write(lm, prompts, config)
+        tasks = {str(prompt.pk): task_of(prompt) for prompt in prompts}
+        written = write(lm, tasks, config)
+        seen = {id: chooser.look_at(tasks[id], texts(group)) for id, group in written.items()}
         step += len(prompts)
         with hold.writing(step=step, total=total):
-            added = sum(store(hold, chooser, prompt, written[str(prompt.pk)], config) for prompt in prompts)
-            hold.store(
-                Record(step, total, {**figures(written), "comparisons": added, "last": prompts[-1].pk})
-            )
+            rows = {prompt: store(hold, prompt, written[str(prompt.pk)], config) for prompt in prompts}
+            chosen = chooser.choose([(seen[str(prompt.pk)], rows[prompt]) for prompt in prompts])
+            added = queue.add_comparisons(project=run.project, comparisons=chosen, iteration=run.iteration)
+            values = {**figures(written), "comparisons": added, "last": prompts[-1].pk}
+            hold.store(Record(step, total, values))
     with hold.finishing():
         pass
 
@@ -71,25 +74,27 @@ def chunks(prompts: QuerySet[Prompt], largest: int, *, limit: int) -> Iterator[l
         size = min(2 * size, largest)
 
 
-def write(lm: CausalLM, prompts: list[Prompt], config: SamplingConfig) -> dict[str, list[SampledCompletion]]:
-    """The completions of each prompt that have words in them, by prompt id."""
-    tasks = [task_of(prompt) for prompt in prompts]
-    written: dict[str, list[SampledCompletion]] = {task.id: [] for task in tasks}
-    for group in sample(lm, tasks, config):
-        written[group[0].task_id] = [completion for completion in group if completion.text.strip()]
+def write(lm: CausalLM, tasks: dict[str, Task], config: SamplingConfig) -> dict[str, list[SampledCompletion]]:
+    """The completions of each task that have words in them, each text once, by its id."""
+    written: dict[str, list[SampledCompletion]] = {id: [] for id in tasks}
+    for group in sample(lm, list(tasks.values()), config):
+        different = {hash_text(completion.text): completion for completion in reversed(group)}
+        written[group[0].task_id] = [c for c in reversed(different.values()) if c.text.strip()]
     return written
 
 
+def texts(written: list[SampledCompletion]) -> list[str]:
+    """The texts alone."""
+    return [completion.text for completion in written]
+
+
 def store(
-    hold: Hold, chooser: Chooser, prompt: Prompt, written: list[SampledCompletion], config: SamplingConfig
-) -> int:
-    """Keep one prompt's completions and where they come from; how many comparisons joined the queue."""
+    hold: Hold, prompt: Prompt, written: list[SampledCompletion], config: SamplingConfig
+) -> list[Completion]:
+    """Keep one prompt's completions, and where they come from."""
     run = hold.run
     rows = queue.add_completions(
-        prompt=prompt,
-        texts=[completion.text for completion in written],
-        source=Completion.Source.MODEL,
-        iteration=run.iteration,
+        prompt=prompt, texts=texts(written), source=Completion.Source.MODEL, iteration=run.iteration
     )
     sampling = {
         "temperature": config.temperature,
@@ -112,9 +117,7 @@ def store(
         ],
         ignore_conflicts=True,  # a text that was there already keeps its first origin
     )
-    return queue.add_comparisons(
-        project=run.project, comparisons=chooser.choose(prompt, rows), iteration=run.iteration
-    )
+    return rows
 
 
 def figures(written: dict[str, list[SampledCompletion]]) -> dict[str, float]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from annotator.models import Comparison, Completion, Project
 from rlhf import execution, runs
 from rlhf.models import Generation, Run
+from rlhf.snapshots import task_of
 from rlhf.stages import generation
 from rlhf.stages.choosing import Chooser
 from rlhf.tasks import stage_of
@@ -87,27 +86,30 @@ def test_held_out_prompts_do_not_come_first(project: Project):
     assert 0.1 < sum(held_out[:100]) / 100 < 0.4
 
 
-def test_four_completions_give_all_six_pairs(project: Project):
+def chosen_for(project: Project, count: int):
     prompt = make_prompt(project)
-    completions = make_completions(prompt, 4)
-    chosen = Chooser(project, seed=0).choose(prompt, completions)
+    completions = make_completions(prompt, count)
+    chooser = Chooser(project, seed=0)
+    seen = chooser.look_at(task_of(prompt), [completion.text for completion in completions])
+    return chooser.choose([(seen, completions)])
+
+
+def test_four_completions_give_all_six_pairs(project: Project):
+    chosen = chosen_for(project, 4)
     assert len({new.completion_ids for new in chosen}) == 6
     assert [new.priority for new in chosen] == sorted((new.priority for new in chosen), reverse=True)
     assert {new.rule for new in chosen} == {Comparison.Rule.RANDOM}
 
 
-def test_each_completion_is_shown_about_as_often(project: Project):
+def test_many_completions_are_not_all_compared_with_all(project: Project):
     project.completions_per_comparison = 4
-    prompt = make_prompt(project)
-    chosen = Chooser(project, seed=0).choose(prompt, make_completions(prompt, 16))
-    shown = Counter(c for new in chosen for c in new.completion_ids)
-    assert len(chosen) == 12
-    assert set(shown.values()) == {3}
+    chosen = chosen_for(project, 16)
+    assert len(chosen) == 12  # each is shown three times in the mean
+    assert {len(new.completion_ids) for new in chosen} == {4}
 
 
 def test_a_single_completion_is_not_compared(project: Project):
-    prompt = make_prompt(project)
-    assert Chooser(project, seed=0).choose(prompt, make_completions(prompt, 1) * 3) == []
+    assert chosen_for(project, 1) == []
 
 
 def test_a_model_that_is_not_there_fails_the_run_with_a_reason(tiny_project: Project, prompts, settings):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from annotator.models import Completion, Project
@@ -69,6 +71,12 @@ def test_it_scores_every_completion(rewarded: Project):
     assert scores.count() == Completion.objects.filter(prompt__project=rewarded).count()
     assert len({round(score.mean, 6) for score in scores}) > 5
     assert all(score.std >= 0 for score in scores)
+
+
+def test_with_a_reward_model_the_next_comparisons_are_chosen_by_it(rewarded: Project, carry_out):
+    carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 10}))
+    rules = Counter(rewarded.comparisons.order_by("-pk").values_list("rule", flat=True)[:40])
+    assert rules["thompson"] > rules["random"] > 0
 
 
 def test_a_cancelled_reward_run_leaves_no_checkpoint(judged: Project):
