@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from django.core.files import File
+from django.db.models import QuerySet
 from django.utils.text import slugify
 
 from annotator import demo
 from annotator.exports import writing
-from annotator.models import Completion, Domain, Project, PromptImport, Ranking
+from annotator.models import Completion, Domain, Project, PromptImport
 from annotator.prompts import importing
 from rlhf import runs, simulation
-from rlhf.models import Checkpoint, Evaluation, Run, RunRecord, Score
+from rlhf.lm.configs import PolicyConfig
+from rlhf.loop_report import report
+from rlhf.models import Checkpoint, Evaluation, Run, Score
 
 WAIT_SECONDS = 60.0
-NOTHING: dict[str, float | None] = {"value": None, "low": None, "high": None}
-NO_COMPARISON = {"old": NOTHING, "new": NOTHING, "difference": NOTHING}
-"""Where nothing could be measured: no held-out task was ranked, or none can judge."""
+BUDGET = {"import": 10, "generate": 160, "gold scores": 120, "rank": 80, "reward model": 60}
+"""Seconds that these steps should take on two cores; the policy may take what is left of all."""
+TEXT_AND_UPDATE = 3.0
+"""A rollout costs so many times what a completion cost in generation: it is scored and learned from too."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Plan:
     rankings: int = 2000
     noise: float = 0.15
     seed: int = 0
+    minutes: float = 15
+    """On a slow machine the policy takes fewer steps, so that all of it ends in so many minutes."""
     reward: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
 
@@ -76,15 +82,15 @@ class Loop:
             self.generate()
         with self.step("gold scores"):
             self.follow(runs.start_scoring(project=self.project))
-            scores = Score.objects.filter(completion__prompt__project=self.project, checkpoint=None)
-            self._result = f"{scores.count()} scores"
+            self._result = f"{self.scores().count()} scores"
         with self.step("rank"):
             self.rank()
         with self.step("reward model"):
             reward = self.follow(runs.start_reward(project=self.project, config=self.plan.reward)).checkpoint
             self._result = _accuracy(reward)
         with self.step("policy"):
-            policy = self.follow(runs.start_policy(project=self.project, config=self.plan.policy))
+            config = {**self.plan.policy, "steps": self.steps_that_fit()}
+            policy = self.follow(runs.start_policy(project=self.project, config=config))
             self._result = f"{policy.step} steps{', ' + policy.note if policy.note else ''}"
         with self.step("evaluate"):
             completions = {"completions_per_task": self.plan.completions_per_task}
@@ -95,7 +101,8 @@ class Loop:
         with self.step("export"):
             manifest = writing.write_file(self.project, format="trl", path=export)
             self._result = f"{manifest.counts['lines']} preferences"
-        return self.report(reward, policy, run.evaluation)
+        seconds = {step.name: step.seconds for step in self.steps} | {"total": time.monotonic() - self.began}
+        return report(reward=reward, policy=policy, evaluation=run.evaluation, seconds=seconds)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -105,7 +112,23 @@ class Loop:
         yield
         step = Step(name, time.monotonic() - began, self._result)
         self.steps.append(step)
-        self.say(f"{name}: {step.result} ({step.seconds:.1f} s)")
+        budget = f" of {BUDGET[name]}" if name in BUDGET else ""
+        self.say(f"{name}: {step.result} ({step.seconds:.1f}{budget} s)")
+
+    def steps_that_fit(self) -> int:
+        """The policy steps that were wanted, or as many as the time left allows, by the pace so far."""
+        wanted = PolicyConfig(**self.plan.policy)
+        taken = {step.name: step.seconds for step in self.steps}
+        a_text = taken["generate"] / max(1, self.completions().count())
+        a_judgement = taken["gold scores"] / max(1, self.scores().count())
+        a_step = wanted.prompts_per_step * wanted.completions_per_prompt * a_text * TEXT_AND_UPDATE
+        both = 2 * self.project.prompts.held_out().count() * (self.plan.completions_per_task + 2)
+        left = self.plan.minutes * 60 - (time.monotonic() - self.began) - both * (a_text + a_judgement)
+        fitting = max(1, int(left / max(a_step, 0.001)) - 1)
+        if fitting < wanted.steps:
+            limit = f"{self.plan.minutes:g} minutes"
+            self.say(f"  {fitting} steps instead of {wanted.steps}: more do not fit into {limit}")
+        return min(wanted.steps, fitting)
 
     def make_project(self) -> Project:
         """A new project with the demo's tasks, imported by the light worker."""
@@ -157,45 +180,11 @@ class Loop:
         else:
             self._result = "not promoted: the gold metric did not rise"
 
-    def completions(self) -> Any:
+    def completions(self) -> QuerySet[Completion]:
         return Completion.objects.filter(prompt__project=self.project)
 
-    def report(self, reward: Checkpoint, policy: Run, evaluation: Evaluation) -> dict[str, Any]:
-        """What `var/loop.json` says."""
-        accuracy = reward.metrics["accuracy"] or NOTHING
-        gold = evaluation.result.get("gold", NO_COMPARISON)
-        rewards = evaluation.result.get("reward", NO_COMPARISON)
-        records = RunRecord.objects.filter(run__project=self.project)
-        return {
-            "prompts": self.project.prompts.count(),
-            "completions": self.completions().count(),
-            "rankings": Ranking.objects.live().filter(comparison__project=self.project).count(),
-            "reward": {
-                **{
-                    name: accuracy[side]
-                    for name, side in (("accuracy", "value"), ("low", "low"), ("high", "high"))
-                },
-                "longer": _value(reward.metrics["longer"]),
-                "human_ceiling": _value(reward.metrics["human_ceiling"]),
-            },
-            "policy": {
-                "algorithm": policy.config["algorithm"],
-                "steps": policy.step,
-                "kl": evaluation.result["kl"],
-                "reward_before": _value(rewards["old"]),
-                "reward_after": _value(rewards["new"]),
-                "gold_before": _value(gold["old"]),
-                "gold_after": _value(gold["new"]),
-                "gain": gold["difference"]["value"],
-                "low": gold["difference"]["low"],
-                "high": gold["difference"]["high"],
-            },
-            "seconds": {
-                **{step.name: round(step.seconds, 1) for step in self.steps},
-                "total": round(time.monotonic() - self.began, 1),
-            },
-            "peak_mb": max(record.values["peak_mb"] for record in records),
-        }
+    def scores(self) -> QuerySet[Score]:
+        return Score.objects.filter(completion__prompt__project=self.project, checkpoint=None)
 
 
 def wait_for_import(batch: PromptImport) -> None:
@@ -208,44 +197,6 @@ def wait_for_import(batch: PromptImport) -> None:
         batch.refresh_from_db()
     if batch.state != PromptImport.State.DONE:
         raise RuntimeError(f"{batch.name} was not imported: {batch.error}")
-
-
-def table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    reward, policy = report["reward"], report["policy"]
-
-    def number(value: float | None, digits: int = 2) -> str:
-        return "–" if value is None else f"{value:.{digits}f}"
-
-    rows = [
-        (
-            "prompts, completions, rankings",
-            f"{report['prompts']}, {report['completions']}, {report['rankings']}",
-        ),
-        (
-            "reward model on held-out prompts",
-            f"{number(reward['accuracy'])} ({number(reward['low'])} to {number(reward['high'])})",
-        ),
-        ("  longer wins", number(reward["longer"])),
-        ("  annotators with each other", number(reward["human_ceiling"])),
-        (f"{policy['algorithm']} steps, KL", f"{policy['steps']}, {number(policy['kl'])} nats"),
-        ("reward before, after", f"{number(policy['reward_before'])}, {number(policy['reward_after'])}"),
-        ("gold before, after", f"{number(policy['gold_before'], 3)}, {number(policy['gold_after'], 3)}"),
-        (
-            "gain in gold (paired, 95 %)",
-            f"{number(policy['gain'], 3)} ({number(policy['low'], 3)} to {number(policy['high'], 3)})",
-        ),
-        *((f"seconds: {name}", number(seconds, 1)) for name, seconds in report["seconds"].items()),
-        ("peak memory of the model worker", f"{report['peak_mb']} MB"),
-    ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
-
-
-def _value(found: Any) -> float | None:
-    """The number of a figure, with or without its interval."""
-    value: float | None = found["value"] if isinstance(found, dict) else found
-    return value
 
 
 def _accuracy(checkpoint: Checkpoint) -> str:

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from annotator.site.throwaway import ROOT, throwaway
-from rlhf import loop, runs
+from rlhf import loop, loop_report, runs
 from rlhf.management.following import Follower, settings_from
 
 POLICY = ("steps", "prompts_per_step", "completions_per_prompt", "learning_rate", "kl_coef", "max_new_tokens")
@@ -35,6 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--rankings", type=int)
         parser.add_argument("--noise", type=float)
         parser.add_argument("--seed", type=int)
+        parser.add_argument("--minutes", type=float, help="end within so many (default 15)")
         for name in POLICY:
             kind = float if name in ("learning_rate", "kl_coef") else int
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="of the policy run")
@@ -48,7 +49,7 @@ class Command(BaseCommand):
     def go_round(self, options: dict[str, Any]) -> None:
         """One turn with the workers that are running."""
         plan = settings_from(
-            options, "tasks", "completions_per_task", "annotators", "rankings", "noise", "seed"
+            options, "tasks", "completions_per_task", "annotators", "rankings", "noise", "seed", "minutes"
         )
         turn = loop.Loop(
             loop.Plan(**plan, policy=settings_from(options, *POLICY)),
@@ -63,13 +64,13 @@ class Command(BaseCommand):
         output: Path = options["output"]
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        self.say(f"\n{loop.table(report)}\n\nWritten to {output}")
+        self.say(f"\n{loop_report.table(report)}\n\nWritten to {output}")
 
     def go_round_elsewhere(self, options: dict[str, Any]) -> None:
         """One turn in a throw-away installation, whose processes end with it, however it ends."""
         signal.signal(signal.SIGTERM, _interrupt)
         words = ["loop", "--here", "--output", str(options["output"].resolve())]
-        for name in ("annotators", "rankings", "noise", "seed", *POLICY):
+        for name in ("annotators", "rankings", "noise", "seed", "minutes", *POLICY):
             if options[name] is not None:
                 words += [f"--{name.replace('_', '-')}", str(options[name])]
         for name, flag in (("tasks", "--limit"), ("completions_per_task", "--k")):
