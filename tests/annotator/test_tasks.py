@@ -1,5 +1,7 @@
 """The periodic tasks of the human side."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -16,7 +18,7 @@ def test_the_sweep_ends_all_expired_leases_however_many(project, bob, carol, mon
     for person in (bob, carol):
         make_comparison(project)
         queue.claim_next(annotator=person, project=project)
-    Assignment.objects.update(leased_until=timezone.now())
+    Assignment.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     assert tasks.sweep_leases() == 2
     assert not Comparison.objects.filter(judgments_taken__gt=0).exists()
     assert tasks.sweep_leases() == 0
