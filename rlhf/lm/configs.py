@@ -14,7 +14,7 @@ class SamplingConfig:
 
     completions_per_task: int = 4
     temperature: float = 0.8
-    """At 1 without a cut the embedded model writes noise (DESIGN: what people read)."""
+    """At 1 without a cut the embedded model writes noise."""
     top_p: float = 0.95
     max_new_tokens: int = 48
     batch_size: int = 64

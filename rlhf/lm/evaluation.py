@@ -161,7 +161,7 @@ def sampling(config: EvaluationConfig) -> SamplingConfig:
 
 
 def control_items(tasks: Sequence[Task]) -> dict[str, list[Item]]:
-    """What the metric must not be won by, and what people reach (DESIGN, section 1)."""
+    """What the metric must not be won by, and what people reach (docs/methods.md)."""
     shown = [task for task in tasks if task.examples]
     return {
         "none": [(task, "") for task in tasks],

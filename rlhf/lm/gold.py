@@ -1,7 +1,7 @@
 """The gold metric: how well a frozen executor tells right outputs from others when it reads an instruction.
 
 For an instruction I and a held-out pair (x, y): log p(y|x,I) - log mean over {y, others} of p(y'|x,I),
-log-probabilities per token, averaged over the task's held-out examples (DESIGN, section 1). The others
+log-probabilities per token, averaged over the task's held-out examples (docs/methods.md). The others
 are right outputs of other inputs, so that an instruction which only shows the format wins nothing.
 """
 

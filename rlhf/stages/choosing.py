@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 SHOWN = 3
 """How often each completion is shown: pairs of four give all six."""
 RANDOM_SHARE = 0.2
-"""An unbiased stream, by which the reward model can be judged (DESIGN, section 5)."""
+"""An unbiased stream, by which the reward model can be judged."""
 
 
 @dataclass(frozen=True)
