@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from screenshots import ARGUMENTS, BROWSERS, DESKTOP, IMAGES, ROOT, wait_for
+from screenshots import ARGUMENTS, BROWSERS, DESKTOP, IMAGES, ROOT, serving
 
 sys.path.insert(0, str(ROOT))
 SMALL = ["--limit", "48", "--rankings", "300", "--steps", "12"]
@@ -88,36 +87,21 @@ def photograph(database: Path, executable: str) -> None:
 
     run = Run.objects.filter(kind=Run.Kind.POLICY).select_related("project").latest("pk")
     User.objects.create_superuser("alice", password="pictures")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
-    command += ["--worker-class", "gthread", "--log-level", "error", "annotator.site.wsgi"]
-    server = subprocess.Popen(command, cwd=ROOT)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(f"{address}/login/")
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-            page = browser.new_page(viewport=DESKTOP, locale="en-GB", reduced_motion="reduce")
-            page.goto(f"{address}/login/")
-            page.fill("#id_username", "alice")
-            page.fill("#id_password", "pictures")
-            page.press("#id_password", "Enter")
-            page.wait_for_url(f"{address}/")
-            for name, path in (
-                ("run", run.get_absolute_url()),
-                ("overview", run.project.get_absolute_url()),
-            ):
-                page.goto(address + path)
-                page.wait_for_load_state("networkidle" if not run.is_active else "load")
-                page.wait_for_timeout(1500)
-                page.screenshot(path=str(IMAGES / f"{name}.png"), full_page=name == "overview")
-                print(f"docs/images/{name}.png  {path}")
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
+    with serving() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        page = browser.new_page(viewport=DESKTOP, locale="en-GB", reduced_motion="reduce")
+        page.goto(f"{address}/login/")
+        page.fill("#id_username", "alice")
+        page.fill("#id_password", "pictures")
+        page.press("#id_password", "Enter")
+        page.wait_for_url(f"{address}/")
+        for name, path in (("run", run.get_absolute_url()), ("overview", run.project.get_absolute_url())):
+            page.goto(address + path)
+            page.wait_for_load_state("load")
+            page.wait_for_timeout(2000)  # the curves are fetched and drawn
+            page.screenshot(path=str(IMAGES / f"{name}.png"), full_page=name == "overview")
+            print(f"docs/images/{name}.png  {path}")
+        browser.close()
 
 
 if __name__ == "__main__":

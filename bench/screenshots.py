@@ -97,6 +97,13 @@ def site(var: Path) -> Iterator[str]:
     import picture_data
 
     picture_data.fill()
+    with serving() as address:
+        yield address
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The site as the environment says, on a free port; gives its address, and ends it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
