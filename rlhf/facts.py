@@ -65,7 +65,7 @@ def gather(project: Project) -> Facts:
     promoted = runs.promoted_policy(project)
     iteration = 1 if promoted.run_id is None else promoted.iteration + 1
     snapshot = project.snapshots.first()
-    rankings = Ranking.objects.live().filter(comparison__project=project)
+    rankings = Ranking.objects.votes().filter(comparison__project=project)
     policy = _made_in(project, iteration, Checkpoint.Kind.POLICY)
     return Facts(
         iteration=iteration,
@@ -89,7 +89,7 @@ def gather(project: Project) -> Facts:
 
 def _asked(project: Project, iteration: int) -> dict[str, int]:
     """A comparison that was closed wants no more than it has got."""
-    asked = project.comparisons.filter(iteration=iteration).aggregate(
+    asked = project.comparisons.filter(iteration=iteration, is_queued=True).aggregate(
         comparisons=Count("pk"),
         still=Sum("judgments_wanted", filter=Q(is_closed=False)),
         closed=Sum(F("judgments_taken"), filter=Q(is_closed=True)),

@@ -24,7 +24,7 @@ def report(
     return {
         "prompts": project.prompts.count(),
         "completions": Completion.objects.filter(prompt__project=project).count(),
-        "rankings": Ranking.objects.live().filter(comparison__project=project).count(),
+        "rankings": Ranking.objects.votes().filter(comparison__project=project).count(),
         "reward": {
             "accuracy": accuracy["value"],
             "low": accuracy["low"],

@@ -208,7 +208,7 @@ def iteration(project: Project) -> int:
 
 def rankings(project: Project) -> QuerySet[Ranking]:
     """The rankings a reward model can learn from."""
-    return Ranking.objects.live().filter(comparison__project=project, verdict=Verdict.RANKED)
+    return Ranking.objects.votes().filter(comparison__project=project, verdict=Verdict.RANKED)
 
 
 def unscored(project: Project) -> QuerySet[Completion]:

@@ -78,7 +78,7 @@ def task_of(prompt: Prompt) -> Task:
 
 
 def _rankings(project: Project) -> QuerySet[Ranking]:
-    live = Ranking.objects.live().filter(comparison__project=project, verdict=Verdict.RANKED)
+    live = Ranking.objects.votes().filter(comparison__project=project, verdict=Verdict.RANKED)
     return live.select_related("comparison").order_by("pk")
 
 

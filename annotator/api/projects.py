@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -151,13 +151,13 @@ class ComparisonList(ProjectView, ListAPIView[Comparison]):
         wanted = ComparisonFilter(data=self.request.query_params)
         wanted.is_valid(raise_exception=True)
         comparisons: QuerySet[Comparison] = self.project.comparisons.prefetch_related("slots")
-        still_open = {"is_closed": False, "judgments_taken__lt": F("judgments_wanted")}
         if wanted.validated_data["open"] is None:
             return comparisons
+        still_open = Comparison.objects.open()
         return (
-            comparisons.filter(**still_open)
+            comparisons & still_open
             if wanted.validated_data["open"]
-            else comparisons.exclude(**still_open)
+            else comparisons.exclude(pk__in=still_open.values("pk"))
         )
 
     @extend_schema(parameters=[ComparisonFilter])

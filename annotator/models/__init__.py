@@ -2,9 +2,10 @@
 
 from annotator.models.comparisons import Assignment, Comparison, Slot
 from annotator.models.events import Event
-from annotator.models.people import Membership, Role, User
-from annotator.models.projects import Guideline, Project, ResponseFormat
+from annotator.models.people import Invitation, Membership, PauseKind, Role, User
+from annotator.models.projects import GoldFeedback, Guideline, Project, ResponseFormat
 from annotator.models.prompts import Completion, Domain, Prompt, PromptImport, hash_text
+from annotator.models.quality import GoldAnswer, Note, QualityReport
 from annotator.models.rankings import Ranking, Verdict
 
 __all__ = [
@@ -13,11 +14,17 @@ __all__ = [
     "Completion",
     "Domain",
     "Event",
+    "GoldAnswer",
+    "GoldFeedback",
     "Guideline",
+    "Invitation",
     "Membership",
+    "Note",
+    "PauseKind",
     "Project",
     "Prompt",
     "PromptImport",
+    "QualityReport",
     "Ranking",
     "ResponseFormat",
     "Role",

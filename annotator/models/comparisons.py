@@ -7,6 +7,12 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
+class ComparisonQuerySet(models.QuerySet["Comparison"]):
+    def open(self) -> ComparisonQuerySet:
+        """What the queue still hands out: the condition of the index `comparison_queue`."""
+        return self.filter(is_queued=True, is_closed=False, judgments_taken__lt=models.F("judgments_wanted"))
+
+
 class Comparison(models.Model):
     """A prompt with 2 to 9 completions, waiting for `judgments_wanted` rankings."""
 
@@ -33,13 +39,41 @@ class Comparison(models.Model):
         default=0, help_text="Live rankings plus live leases: what must not exceed the number wanted."
     )
     is_closed = models.BooleanField(default=False, help_text="Taken out of the queue by a manager.")
+    is_queued = models.BooleanField(
+        default=True, help_text="False for gold questions and repeats: dealt out beside the queue."
+    )
+    reserved_for = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The one person who is asked again, where it is a repeat.",
+    )
+    repeats = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="repeated_as")
+    is_adjudicated = models.BooleanField(
+        default=False, help_text="A manager's judgment stands in place of the annotators'."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ComparisonQuerySet.as_manager()
 
     class Meta:
         ordering = ["-priority", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "prompt", "completions_key", "rule"], name="comparison_set_unique"
+                fields=["project", "prompt", "completions_key", "rule"],
+                condition=models.Q(reserved_for=None),
+                name="comparison_set_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["reserved_for", "repeats"],
+                condition=models.Q(reserved_for__isnull=False),
+                name="comparison_repeated_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_queued=False) | ~models.Q(rule__in=["gold", "repeat"]),
+                name="comparison_gold_and_repeats_not_queued",
             ),
             models.CheckConstraint(
                 condition=models.Q(judgments_taken__lte=models.F("judgments_wanted")),
@@ -51,7 +85,9 @@ class Comparison(models.Model):
             models.Index(
                 fields=["project", "-priority", "id"],
                 name="comparison_queue",
-                condition=models.Q(is_closed=False, judgments_taken__lt=models.F("judgments_wanted")),
+                condition=models.Q(
+                    is_queued=True, is_closed=False, judgments_taken__lt=models.F("judgments_wanted")
+                ),
             ),
         ]
 

@@ -17,6 +17,14 @@ class ResponseFormat(models.TextChoices):
     BEST_WORST = "best_worst", _("Best and worst")
 
 
+class GoldFeedback(models.TextChoices):
+    """When people are told how they did on a gold question."""
+
+    NEVER = "never", _("Never")
+    QUALIFICATION = "qualification", _("In the qualification round")
+    ALWAYS = "always", _("Always")
+
+
 class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, user: Any) -> ProjectQuerySet:
         """The projects in which the user has a role; all of them for a superuser."""
@@ -39,13 +47,38 @@ class Project(models.Model):
         default=2, validators=[MinValueValidator(2), MaxValueValidator(9)]
     )
     strength_scale = models.BooleanField(default=True)
+    ask_tie = models.BooleanField(default=True)
+    ask_all_bad = models.BooleanField(default=True)
+    ask_rationale = models.BooleanField(default=True)
+    ask_improved = models.BooleanField(default=True)
+    show_reference = models.BooleanField(default=False)
+    show_own_quality = models.BooleanField(
+        default=False, help_text="Annotators see their own agreement with others."
+    )
     attribute_scales = models.JSONField(default=list, blank=True)
     flags = models.JSONField(default=default_flags, blank=True)
     judgments_wanted = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(50)]
     )
-    gold_rate = models.FloatField(default=0, validators=[MinValueValidator(0), MaxValueValidator(1)])
-    repeat_rate = models.FloatField(default=0.1, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    gold_rate = models.FloatField(default=0.05, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    gold_feedback = models.CharField(max_length=16, choices=GoldFeedback, default=GoldFeedback.QUALIFICATION)
+    repeat_rate = models.FloatField(default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    qualification_questions = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(100)],
+        help_text="Gold questions before the real work; 0: none.",
+    )
+    pass_share = models.FloatField(
+        default=0.7,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of gold questions to get right, in the qualification round and later.",
+    )
+    fewest_seconds = models.FloatField(
+        default=1.5,
+        validators=[MinValueValidator(0), MaxValueValidator(600)],
+        help_text="Half of somebody's judgments given faster than this are too fast; 0: never.",
+    )
+    auto_pause = models.BooleanField(default=True)
     lease_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(30)])
     selection_strategy = models.CharField(max_length=32, default="thompson")
     held_out_share = models.FloatField(

@@ -79,6 +79,10 @@ class Prompt(models.Model):
     reference = models.TextField(
         blank=True, max_length=20_000, help_text="An instruction written by a person."
     )
+    image = models.FileField(upload_to="prompts/", max_length=300, blank=True)
+    image_text = models.CharField(
+        max_length=2000, blank=True, help_text="What the image shows: for people who cannot see it."
+    )
     domain = models.CharField(max_length=32, choices=Domain, default=Domain.GENERAL)
     language = models.CharField(max_length=16, default="en")
     hash = models.CharField(max_length=64, editable=False)

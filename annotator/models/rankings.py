@@ -19,6 +19,15 @@ class RankingQuerySet(models.QuerySet["Ranking"]):
         """What counts: neither superseded nor an undo."""
         return self.filter(is_live=True)
 
+    def votes(self) -> RankingQuerySet:
+        """The live rankings that say what people prefer: what models learn from and data is made of.
+
+        Gold questions and repeats say something about the annotator, not about the texts; where a manager
+        has adjudicated, that judgment stands in place of the others.
+        """
+        decides = models.Q(comparison__is_adjudicated=False) | models.Q(is_adjudication=True)
+        return self.live().filter(decides, comparison__is_queued=True)
+
 
 class Ranking(models.Model):
     comparison = models.ForeignKey("annotator.Comparison", models.CASCADE, related_name="rankings")
@@ -47,6 +56,12 @@ class Ranking(models.Model):
     )
     is_live = models.BooleanField(default=True)
     is_simulated = models.BooleanField(default=False)
+    is_adjudication = models.BooleanField(
+        default=False, help_text="A manager's decision where annotators disagreed."
+    )
+    gold_score = models.FloatField(
+        null=True, blank=True, help_text="On a gold question: share of its order that was met, 0 to 1."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = RankingQuerySet.as_manager()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from annotator.models import Assignment, Comparison, Completion, Project, Ranking, User
+from annotator.models import Assignment, Completion, Project, Ranking, User
 from annotator.ranking import queue
 
 RECENT = 50
@@ -69,7 +69,7 @@ def of_project(project: Project) -> ProjectProgress:
         today=Count("pk", filter=Q(created_at__gte=start_of_day())),
         last_hour=Count("pk", filter=Q(created_at__gte=timezone.now() - timedelta(hours=1))),
     )
-    missing = _open(project).aggregate(n=Sum(F("judgments_wanted") - F("judgments_taken")))
+    missing = project.comparisons.open().aggregate(n=Sum(F("judgments_wanted") - F("judgments_taken")))
     return ProjectProgress(
         completions=Completion.objects.filter(prompt__project=project).count(),
         comparisons=project.comparisons.count(),
@@ -89,17 +89,6 @@ def waiting_for(annotator: User, project: Project) -> int:
         leased_until__gt=timezone.now(),
     )
     return min(WAITING_CAP, queue.open_for(annotator, project)[:WAITING_CAP].count() + held.count())
-
-
-def open_comparisons(project: Project) -> int:
-    """Comparisons that still want judgments; answered from the queue's index."""
-    return _open(project).count()
-
-
-def _open(project: Project) -> QuerySet[Comparison]:
-    return Comparison.objects.filter(
-        project=project, is_closed=False, judgments_taken__lt=F("judgments_wanted")
-    )
 
 
 def _median_seconds(rankings: QuerySet[Ranking]) -> float | None:

@@ -1,4 +1,4 @@
-"""How often each instruction was preferred, from the live rankings of its task."""
+"""How often each instruction was preferred, from the votes on its task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Record:
 def of_prompt(prompt: Prompt) -> dict[int, Record]:
     """The record of each completion that was ranked, by its id."""
     records: dict[int, Record] = defaultdict(Record)
-    rankings = Ranking.objects.live().filter(comparison__prompt=prompt, verdict=Verdict.RANKED)
+    rankings = Ranking.objects.votes().filter(comparison__prompt=prompt, verdict=Verdict.RANKED)
     for ranks in rankings.values_list("ranks", flat=True):
         for key, rank in ranks.items():
             record = records[int(key)]

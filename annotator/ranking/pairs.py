@@ -44,8 +44,8 @@ def ordered_pairs(
 
 
 def pairs_of(project: Project) -> Iterator[Pair]:
-    """All pairs of the project's live rankings, oldest first, a thousand rankings in memory at a time."""
-    live = Ranking.objects.live().filter(comparison__project=project)
+    """All pairs of the project's votes, oldest first, a thousand rankings in memory at a time."""
+    live = Ranking.objects.votes().filter(comparison__project=project)
     for rankings in in_chunks(live.select_related("comparison__prompt")):
         completions = Completion.objects.in_bulk({pk for ranking in rankings for pk in ranking.order})
         improved = _improved(rankings)

@@ -87,7 +87,7 @@ def open_for(annotator: User, project: Project) -> QuerySet[Comparison]:
         state__in=[State.LEASED, State.SUBMITTED, State.SKIPPED],
     )
     written = Completion.objects.filter(prompt=OuterRef("prompt"), author=annotator)
-    rows = _open().filter(~Exists(done), ~Exists(written), project=project)
+    rows = Comparison.objects.open().filter(~Exists(done), ~Exists(written), project=project)
     return rows.order_by("-priority", "pk")
 
 
@@ -130,7 +130,7 @@ def end_lease(assignment: Assignment, state: Assignment.State, **values: Any) ->
 
 def take_place(comparison_id: int) -> bool:
     """Count one more judgment or lease, if the comparison still wants one."""
-    return bool(_open().filter(pk=comparison_id).update(judgments_taken=F("judgments_taken") + 1))
+    return bool(Comparison.objects.open().filter(pk=comparison_id).update(judgments_taken=F("judgments_taken") + 1))
 
 
 def give_back(comparison_id: int, places: int = 1) -> None:
@@ -231,6 +231,8 @@ def _check(project: Project, batch: list[NewComparison]) -> None:
     ids = {completion_id for new in batch for completion_id in new.completion_ids}
     prompt_of = dict(Completion.objects.filter(pk__in=ids).values_list("pk", "prompt_id"))
     for new in batch:
+        if new.rule in (Comparison.Rule.GOLD, Comparison.Rule.REPEAT):
+            raise ValueError(f"a {new.rule} comparison is not queued but dealt out beside the queue")
         if new.prompt_id not in prompts:
             raise ValueError(f"prompt {new.prompt_id} is not one of project {project.slug}")
         if not 2 <= len(set(new.completion_ids)) == len(new.completion_ids) <= 9:
@@ -241,11 +243,6 @@ def _check(project: Project, batch: list[NewComparison]) -> None:
 
 def _key(new: NewComparison) -> str:
     return ",".join(str(completion_id) for completion_id in sorted(new.completion_ids))
-
-
-def _open() -> QuerySet[Comparison]:
-    """Comparisons that want judgments: the condition of the index `comparison_queue`."""
-    return Comparison.objects.filter(is_closed=False, judgments_taken__lt=F("judgments_wanted"))
 
 
 def _expired() -> QuerySet[Assignment]:

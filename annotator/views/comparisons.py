@@ -67,7 +67,7 @@ def comparison_close(request: PersonRequest, slug: str, comparison_id: int) -> H
 
 def _filtered(rows: QuerySet[Comparison], state: str, text: str) -> QuerySet[Comparison]:
     if state == "open":
-        rows = rows.filter(is_closed=False, judgments_taken__lt=F("judgments_wanted"))
+        rows = rows & Comparison.objects.open()
     elif state == "done":
         rows = rows.filter(judgments_taken=F("judgments_wanted"))
     elif state == "closed":

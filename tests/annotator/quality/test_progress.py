@@ -67,7 +67,7 @@ def test_a_project(project, bob, carol):
     assert (counts.judgments, counts.annotators, counts.today, counts.last_hour) == (1, 1, 1, 1)
     assert counts.remaining == 2  # 3 - 1 given - 1 being given, and 1
     assert counts.seconds == 3
-    assert progress.open_comparisons(project) == 2
+    assert project.comparisons.open().count() == 2
 
 
 def test_what_waits_for_a_person(project, bob, carol):
