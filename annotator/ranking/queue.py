@@ -130,7 +130,8 @@ def end_lease(assignment: Assignment, state: Assignment.State, **values: Any) ->
 
 def take_place(comparison_id: int) -> bool:
     """Count one more judgment or lease, if the comparison still wants one."""
-    return bool(Comparison.objects.open().filter(pk=comparison_id).update(judgments_taken=F("judgments_taken") + 1))
+    still_open = Comparison.objects.open().filter(pk=comparison_id)
+    return bool(still_open.update(judgments_taken=F("judgments_taken") + 1))
 
 
 def give_back(comparison_id: int, places: int = 1) -> None:

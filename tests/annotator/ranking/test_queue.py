@@ -301,7 +301,7 @@ class TestComparisons:
         one, two = make_completions(prompt)
         new = NewComparison(prompt.pk, (one.pk, two.pk))
         turned = NewComparison(prompt.pk, (two.pk, one.pk))
-        repeat = NewComparison(prompt.pk, (one.pk, two.pk), rule=Comparison.Rule.REPEAT)
+        repeat = NewComparison(prompt.pk, (one.pk, two.pk), rule=Comparison.Rule.EVALUATION)
         assert self.add(project, new, turned, new) == 1
         assert self.add(project, turned) == 0
         assert self.add(project, repeat) == 1
