@@ -19,11 +19,16 @@ from annotator.models import (
     Comparison,
     Completion,
     Event,
+    GoldAnswer,
     Guideline,
+    Invitation,
     Membership,
+    Note,
+    PauseKind,
     Project,
     Prompt,
     PromptImport,
+    QualityReport,
     Ranking,
     Slot,
     User,
@@ -94,8 +99,8 @@ class GuidelineAdmin(ModelAdmin):
 
 @admin.register(Membership)
 class MembershipAdmin(ModelAdmin):
-    list_display = ["user", "project", "role", "paused_at", "pause_reason"]
-    list_filter = ["role", "project"]
+    list_display = ["user", "project", "role", "paused_at", "pause_kind", "pause_reason"]
+    list_filter = ["role", "pause_kind", "project"]
     search_fields = ["user__username", "project__name"]
     autocomplete_fields = ["user", "project"]
     list_select_related = ["user", "project"]
@@ -104,14 +109,29 @@ class MembershipAdmin(ModelAdmin):
     @admin.action(description="Pause: give no comparisons any more", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
         count = queryset.filter(paused_at=None).update(
-            paused_at=timezone.now(), pause_reason=f"Paused by {request.user}."
+            paused_at=timezone.now(),
+            pause_kind=PauseKind.MANUAL,
+            pause_reason=f"Paused by {request.user}.",
+            pause_facts={},
         )
         self.message_user(request, f"{count} paused.", messages.SUCCESS)
 
     @admin.action(description="Lift the pause", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        count = queryset.exclude(paused_at=None).update(paused_at=None, pause_reason="")
+        count = queryset.exclude(paused_at=None).update(
+            paused_at=None, pause_kind="", pause_reason="", pause_facts={}, watched_from=timezone.now()
+        )
         self.message_user(request, f"{count} back at work.", messages.SUCCESS)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnly, ModelAdmin):
+    """Its secret is not stored, so that nobody can follow somebody else's link from here."""
+
+    list_display = ["id", "project", "role", "note", "places_taken", "places", "expires_at", "revoked_at"]
+    list_filter = ["role", "project"]
+    search_fields = ["note", "project__name"]
+    list_select_related = ["project"]
 
 
 @admin.register(PromptImport)
@@ -212,3 +232,30 @@ class EventAdmin(ReadOnly, ModelAdmin):
     list_filter = ["project", "verb"]
     list_select_related = ["project", "actor"]
     show_full_result_count = False
+
+
+@admin.register(GoldAnswer)
+class GoldAnswerAdmin(ReadOnly, ModelAdmin):
+    list_display = ["id", "comparison", "verdict", "created_by", "created_at"]
+    list_filter = ["verdict"]
+    search_fields = ["explanation"]
+    list_select_related = ["comparison", "created_by"]
+
+
+@admin.register(Note)
+class NoteAdmin(ModelAdmin):
+    list_display = ["id", "project", "author", "text", "created_at", "done_at"]
+    list_filter = ["project"]
+    search_fields = ["text", "author__username"]
+    list_select_related = ["project", "author"]
+    readonly_fields = ["project", "comparison", "author", "text", "created_at"]
+    autocomplete_fields = ["done_by"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
+@admin.register(QualityReport)
+class QualityReportAdmin(ReadOnly, ModelAdmin):
+    list_display = ["project", "computed_at", "last_ranking", "seconds"]
+    list_select_related = ["project"]

@@ -4,16 +4,29 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import timezone
 
 from annotator import events
-from annotator.models import Assignment, Comparison, Completion, Event, Membership, PromptImport, Ranking
+from annotator.models import (
+    Assignment,
+    Comparison,
+    Completion,
+    Event,
+    GoldAnswer,
+    Invitation,
+    Membership,
+    Note,
+    PromptImport,
+    QualityReport,
+    Ranking,
+)
 from annotator.ranking import queue
 from tests.factories import make_comparison, make_guideline, make_ranking, make_user
 
 pytestmark = pytest.mark.django_db
 
 OURS = [model for model in admin.site._registry if model._meta.app_label == "annotator"]
-HISTORY = [Ranking, Assignment, Event, Completion, PromptImport]
+HISTORY = [Ranking, Assignment, Event, Completion, PromptImport, GoldAnswer, Invitation, QualityReport]
 
 
 @pytest.fixture
@@ -30,6 +43,10 @@ def rows(project, bob):
     make_ranking(project, bob)
     PromptImport.objects.create(project=project, name="tasks.tsv")
     events.record(project, bob, "looked")
+    GoldAnswer.objects.create(comparison=Comparison.objects.first(), ranks={})
+    Invitation.objects.create(project=project, secret_hash="0" * 64, expires_at=timezone.now())
+    Note.objects.create(project=project, author=bob, text="The example is wrong.")
+    QualityReport.objects.create(project=project, last_ranking=1, seconds=0.1, computed_at=timezone.now())
 
 
 def test_every_model_is_there():
