@@ -39,17 +39,30 @@ def has_role(user: Person, project: Project, *roles: Role) -> bool:
     return membership is not None and (not roles or membership.role in roles)
 
 
-def project_for(user: Person, slug: str, *roles: Role) -> Project:
-    """The project, for a user who has one of the roles in it (no roles: any).
+def entry(user: Person, slug: str, *roles: Role) -> tuple[Project, Membership | None]:
+    """The project and the user's part in it (None: a superuser without one), by one query.
 
-    Raises Http404 for outsiders and unknown slugs alike, PermissionDenied for other members.
+    Raises Http404 for outsiders and unknown slugs alike, PermissionDenied for members who have none
+    of the roles (no roles: any will do).
     """
-    project = Project.objects.filter(slug=slug).first()
-    if project is None or not has_role(user, project):
+    project, membership = None, None
+    if user.is_authenticated and user.is_active:
+        of_user = Membership.objects.select_related("project")
+        membership = of_user.filter(user=user, project__slug=slug).first()
+        if membership is not None:
+            project = membership.project
+        elif user.is_superuser:
+            project = Project.objects.filter(slug=slug).first()
+    if project is None:
         raise Http404(_("There is no such project, or you have no part in it."))
-    if not has_role(user, project, *roles):
+    if membership is not None and roles and membership.role not in roles and not user.is_superuser:
         raise PermissionDenied(_("Your role in this project does not allow this."))
-    return project
+    return project, membership
+
+
+def project_for(user: Person, slug: str, *roles: Role) -> Project:
+    """The project, for a user who has one of the roles in it (no roles: any); raises as `entry` does."""
+    return entry(user, slug, *roles)[0]
 
 
 def may_create_projects(user: Person) -> bool:

@@ -9,8 +9,8 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from annotator.access import project_for
-from annotator.models import Project, Role, User
+from annotator.access import entry
+from annotator.models import Membership, Project, Role, User
 from annotator.ranking.submit import LeaseLost, SubmitError
 
 
@@ -27,13 +27,14 @@ class ProjectView(APIView):
 
     roles: ClassVar[tuple[Role, ...]] = ()
     project: Project
+    membership: Membership | None
     person: User
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         assert isinstance(request.user, User)  # noqa: S101  IsAuthenticated has seen to it
         self.person = request.user
-        self.project = project_for(self.person, kwargs["slug"], *self.roles)
+        self.project, self.membership = entry(self.person, kwargs["slug"], *self.roles)
 
 
 class Refused(APIException):

@@ -5,9 +5,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
-from annotator.access import JUDGES, MANAGERS, STAFF, has_role, membership_of, project_for
+from annotator.access import JUDGES, MANAGERS, STAFF, entry, has_role, membership_of, project_for
 from annotator.models import Role
-from tests.factories import make_user
+from tests.factories import make_member, make_user
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,18 @@ def test_a_disabled_account_has_no_role(project, alice):
     alice.is_active = False
     alice.save()
     assert not has_role(alice, project)
+
+
+def test_the_project_and_my_part_in_it_are_one_query(project, bob, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        found, membership = entry(bob, "support", *JUDGES)
+    assert found == project
+    assert membership is not None
+    assert membership.user_id == bob.pk
+
+
+def test_a_superuser_keeps_every_right_whatever_the_role_is(project):
+    root = make_member(project, Role.ANNOTATOR, make_user("root", is_superuser=True))
+    assert entry(root, "support", *MANAGERS)[0] == project
+    stranger = make_user("other-root", is_superuser=True)
+    assert entry(stranger, "support", *MANAGERS) == (project, None)
