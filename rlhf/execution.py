@@ -14,11 +14,11 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -46,6 +46,9 @@ class ClaimLost(Stop):
 
 class CancelRequested(Stop):
     """Somebody asked for its end."""
+
+
+Result = TypeVar("Result")
 
 
 class Hold:
@@ -87,6 +90,18 @@ class Hold:
         """Store the numbers and samples of one step. The same step again replaces them."""
         with self.writing(step=record.step, total=record.total, message=message[:300]):
             self.store(record)
+
+    def record_all(
+        self, records: Generator[Record, None, Result], message: Callable[[Record], str]
+    ) -> Result:
+        """Store every record that a training function yields; what it returns in the end."""
+        while True:
+            try:
+                record = next(records)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            self.record(record, message=message(record))
 
     def store(self, record: Record) -> None:
         """The rows of one step; for a stage that stores more in the same transaction."""

@@ -63,7 +63,7 @@ class Facts:
 def gather(project: Project) -> Facts:
     """Read the facts. The cost does not depend on how many runs there have been."""
     promoted = runs.promoted_policy(project)
-    iteration = 1 if promoted.run_id is None else promoted.iteration + 1
+    iteration = runs.iteration_after(promoted)
     snapshot = project.snapshots.first()
     rankings = Ranking.objects.votes().filter(comparison__project=project)
     policy = _made_in(project, iteration, Checkpoint.Kind.POLICY)

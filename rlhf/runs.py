@@ -201,9 +201,13 @@ def latest_reward(project: Project) -> Checkpoint | None:
 
 
 def iteration(project: Project) -> int:
-    """Which turn of the loop this is: 1 with the base model, one more than the promoted policy's else."""
-    policy = promoted_policy(project)
-    return 1 if policy.run_id is None else policy.iteration + 1
+    """Which turn of the loop this is."""
+    return iteration_after(promoted_policy(project))
+
+
+def iteration_after(promoted: Checkpoint) -> int:
+    """The turn in which a policy writes: 1 for the base model, one more than the policy's own else."""
+    return 1 if promoted.run_id is None else promoted.iteration + 1
 
 
 def rankings(project: Project) -> QuerySet[Ranking]:

@@ -39,7 +39,7 @@ def keep(command: list[str]) -> int:
                     raise Stopped
                 time.sleep(0.25)
             pause = 0.5 if time.monotonic() - started > HEALTHY_SECONDS else min(pause * 2, LONGEST_PAUSE)
-            _say(f"{command[-1]!r}-process ended with {child.returncode}; again in {pause:.0f} s")
+            _say(f"the process ended with {child.returncode} and starts again in {pause:.1f} s")
             time.sleep(pause)
     except Stopped:
         if child is not None:

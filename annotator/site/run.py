@@ -156,8 +156,7 @@ def serve(host: str, port: int, var: Path, began: float) -> int:
     manager = Manager(printer=LogFiles(var / "log"))
     for name, command in processes(host, port, var).items():
         manager.add_process(name, "exec " + shlex.join(command), cwd=str(ROOT))
-    address = f"http://{'localhost' if host in ('0.0.0.0', '127.0.0.1') else host}:{port}/"  # noqa: S104
-    threading.Thread(target=announce, args=(address, port, var, began), daemon=True).start()
+    threading.Thread(target=announce, args=(address(host, port), var, began), daemon=True).start()
     manager.loop()
     code = int(manager.returncode or 0)
     sys.stdout.write("Stopped.\n" if code in (0, 130, 143) else "Stopped after an error; see var/log/.\n")
@@ -178,9 +177,15 @@ def processes(host: str, port: int, var: Path) -> dict[str, list[str]]:
     return found
 
 
-def announce(address: str, port: int, var: Path, began: float) -> None:
+def address(host: str, port: int) -> str:
+    """Where a browser on this machine finds the site."""
+    names = {"0.0.0.0": "localhost", "127.0.0.1": "localhost", "::": "::1"}  # noqa: S104
+    return f"http://{servers.netloc(names.get(host, host), port)}/"
+
+
+def announce(address: str, var: Path, began: float) -> None:
     """Print the address as soon as a page comes back from it."""
-    probe = urllib.request.Request(f"http://127.0.0.1:{port}/login/")
+    probe = urllib.request.Request(f"{address}login/")
     for _ in range(300):
         try:
             urllib.request.urlopen(probe, timeout=5).close()

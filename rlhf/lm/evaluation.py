@@ -19,7 +19,7 @@ from rlhf.lm.configs import EvaluationConfig, SamplingConfig
 from rlhf.lm.data import Record, Task
 from rlhf.lm.gold import GoldScore, gold_scores
 from rlhf.lm.metrics import Interval, bootstrap_difference, bootstrap_mean, distinct_n
-from rlhf.lm.prompting import generator_text
+from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import SampledCompletion, sample
 from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
 
@@ -58,7 +58,7 @@ class EvaluationResult:
     gold: Comparison | None
     reward: Comparison | None
     pessimistic: Comparison | None
-    length: Comparison
+    length: Comparison | None
     distinct_2: dict[str, float]
     leaks: dict[str, float]
     kl: float
@@ -130,7 +130,7 @@ def evaluate(
         gold=compare(contrasts, config),
         reward=compare(rewards["mean"], config),
         pessimistic=compare(rewards["pessimistic"], config),
-        length=compare(lengths, config) or _nothing(),
+        length=compare(lengths, config),
         distinct_2={name: distinct_n([c.text for c in texts[name]], 2) for name in texts},
         leaks={name: _share([bool(g and g.leak) for g in golds[name]]) for name in items},
         kl=divergence(new, old, tasks, config),
@@ -222,8 +222,7 @@ def completion_logprobs(lm: CausalLM, pairs: Sequence[tuple[Task, Sequence[int]]
     places: list[tuple[list[int], Sequence[int]]] = []
     for task, tokens in pairs:
         tree = TokenTree()
-        prompt = lm.tokenizer(generator_text(lm.tokenizer, task), add_special_tokens=False)["input_ids"]
-        end = tree.add(prompt)[-1]
+        end = tree.add(generator_ids(lm.tokenizer, task))[-1]
         places.append(([end, *tree.add(tokens[:-1], after=end)], tokens))
         trees.append(tree)
     sums = [0.0] * len(trees)
@@ -243,8 +242,3 @@ def _pasted(task: Task) -> str:
 
 def _share(marks: Sequence[bool]) -> float:
     return float(np.mean(marks)) if marks else 0.0
-
-
-def _nothing() -> Comparison:
-    zero = Interval(0.0, 0.0, 0.0)
-    return Comparison(zero, zero, zero)

@@ -25,7 +25,7 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, merge_adapters, save_policy
 from rlhf.lm.configs import PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task
-from rlhf.lm.prompting import generator_text
+from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import SampledCompletion, decode, sample
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner
 from rlhf.lm.training_state import (
@@ -126,7 +126,7 @@ def train(
             current = adapter_tensors(model)
             put_into(sampler, weights, current, config)
             batch = batch_of(tasks, step, config)
-            prompts = [prompt_ids(policy, task) for task in batch]
+            prompts = [generator_ids(policy.tokenizer, task) for task in batch]
             groups = decode(sampler, batch, prompts, rollout_config(config, step))
             sampling_seconds = time.perf_counter() - started
 
@@ -252,14 +252,6 @@ def batch_of(tasks: Sequence[Task], step: int, config: PolicyConfig) -> list[Tas
         if task not in batch:  # at the seam of two epochs
             batch.append(task)
     return batch
-
-
-def prompt_ids(policy: CausalLM, task: Task) -> list[int]:
-    """The tokens before a completion."""
-    ids: list[int] = policy.tokenizer(generator_text(policy.tokenizer, task), add_special_tokens=False)[
-        "input_ids"
-    ]
-    return ids
 
 
 def rollout_config(config: PolicyConfig, step: int) -> SamplingConfig:

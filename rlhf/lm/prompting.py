@@ -80,6 +80,12 @@ def generator_text(tokenizer: Any, task: Task) -> str:
     return chat_text(tokenizer, generator_messages(task, tokenizer))
 
 
+def generator_ids(tokenizer: Any, task: Task) -> list[int]:
+    """The tokens before the completion."""
+    ids: list[int] = tokenizer(generator_text(tokenizer, task), add_special_tokens=False)["input_ids"]
+    return ids
+
+
 def executor_text(tokenizer: Any, instruction: str, input: str, language: str = "en") -> str:
     """What the executor sees before it answers `input` under `instruction` ("" for none)."""
     words = words_for(language)

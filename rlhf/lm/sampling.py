@@ -19,7 +19,7 @@ from transformers import AttentionInterface
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import SamplingConfig
 from rlhf.lm.data import Task
-from rlhf.lm.prompting import clean_completion, generator_text
+from rlhf.lm.prompting import clean_completion, generator_ids
 from rlhf.lm.tensors import pad_left
 
 TOP_P_CANDIDATES = 512  # sorting 49,000 tokens a row costs more than the model does
@@ -38,10 +38,7 @@ class SampledCompletion:
 
 def sample(lm: CausalLM, tasks: Sequence[Task], config: SamplingConfig) -> Iterator[list[SampledCompletion]]:
     """Yield `completions_per_task` completions of one task after another (in order of prompt length)."""
-    prompts = [
-        lm.tokenizer(generator_text(lm.tokenizer, task), add_special_tokens=False)["input_ids"]
-        for task in tasks
-    ]
+    prompts = [generator_ids(lm.tokenizer, task) for task in tasks]
     order = sorted(range(len(tasks)), key=lambda i: len(prompts[i]))  # alike lengths together: less padding
     per_batch = max(1, config.batch_size // config.completions_per_task)
     for start in range(0, len(order), per_batch):

@@ -7,7 +7,7 @@ from django.conf import settings
 from rlhf.execution import Hold
 from rlhf.lm.backbones import load_causal
 from rlhf.lm.configs import EvaluationConfig
-from rlhf.lm.evaluation import EvaluationResult, evaluate
+from rlhf.lm.evaluation import evaluate
 from rlhf.models import Evaluation
 from rlhf.stage_configs import load
 from rlhf.stages.freezing import frozen
@@ -27,13 +27,7 @@ def execute(hold: Hold) -> None:
         tasks=[task for task in dataset.tasks.values() if task.held_out],
         score=reward_of(run.reward).score if run.reward else None,
     )
-    while True:
-        try:
-            record = next(records)
-        except StopIteration as end:
-            result: EvaluationResult = end.value
-            break
-        hold.record(record, message=f"Wrote and judged {record.step} of {record.total}")
+    result = hold.record_all(records, lambda record: f"Wrote and judged {record.step} of {record.total}")
     with hold.finishing():
         Evaluation.objects.create(
             run=run, old=needed(run.old_policy), new=needed(run.policy), result=result.to_json()

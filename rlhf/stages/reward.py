@@ -64,13 +64,7 @@ def train(hold: Hold, config: RewardConfig, dataset: Dataset) -> RewardReport:
         load_causal(needed(hold.run.policy).base_model, settings.MODELS_DIR), cache=feature_cache()
     )
     records = reward_model.fit(config, dataset=dataset, features=features, folder=hold.folder / "reward")
-    while True:
-        try:
-            record = next(records)
-        except StopIteration as end:
-            report: RewardReport = end.value
-            return report
-        hold.record(record, message=message(record))
+    return hold.record_all(records, message)
 
 
 def scores_of_all(hold: Hold) -> Iterator[Score]:
