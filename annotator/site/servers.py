@@ -71,11 +71,17 @@ def web_command(*, host: str, port: int, threads: int = 16, workers: int = 1) ->
     """One gunicorn process with threads: what SQLite wants; more workers where PostgreSQL serves."""
     return [
         *(sys.executable, "-m", "gunicorn", "annotator.site.wsgi:application"),
-        *("--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"),
+        *("--bind", netloc(host, port)),
         *("--worker-class", "gthread", "--threads", str(threads), "--workers", str(workers)),
         *("--timeout", "60", "--graceful-timeout", "3", "--keep-alive", "30"),
         *("--access-logfile", "-", "--no-control-socket"),
+        *("--logger-class", "annotator.site.access_log.AccessLog"),
     ]
+
+
+def netloc(host: str, port: int) -> str:
+    """host:port as addresses write it: an IPv6 host stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def wait_for_socket(path: Path, seconds: float = 10.0) -> None:
