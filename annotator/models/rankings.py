@@ -81,7 +81,10 @@ class Ranking(models.Model):
                 condition=models.Q(is_live=False) | ~models.Q(verdict="undone"), name="ranking_undo_not_live"
             ),
         ]
-        indexes = [models.Index(fields=["annotator", "-id"], name="ranking_of_annotator")]
+        indexes = [
+            models.Index(fields=["annotator", "-id"], name="ranking_of_annotator"),
+            models.Index(fields=["annotator", "created_at"], name="ranking_by_day"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.annotator} on {self.comparison}: {self.verdict}"

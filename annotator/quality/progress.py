@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from annotator.models import Assignment, Completion, Project, Ranking, User
+from annotator.models import Assignment, Completion, Project, QualityReport, Ranking, User
 from annotator.ranking import queue
 
 RECENT = 50
 """How many of the latest judgments a pace is taken from."""
 
-WAITING_CAP = 1000
+WAITING_CAP = 200
 """Counting on would cost time and tell nobody anything."""
 
 
@@ -52,11 +52,45 @@ def start_of_day() -> datetime:
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+@dataclass(frozen=True)
+class OwnQuality:
+    """What an annotator is shown about their own judgments."""
+
+    seconds: float | None
+    """Median of the latest judgments' seconds."""
+    agreement: float | None
+    """Share of pairs on which others say the same, from the stored report; None while unknown."""
+    pairs: int
+    """How many pairs of votes that share comes from."""
+
+
 def of_annotator(annotator: User, project: Project) -> AnnotatorProgress:
-    """The annotator's progress in the project."""
-    mine = Ranking.objects.live().filter(annotator=annotator, comparison__project=project)
-    counts = mine.aggregate(total=Count("pk"), today=Count("pk", filter=Q(created_at__gte=start_of_day())))
-    return AnnotatorProgress(seconds=_median_seconds(mine), **counts)
+    """The annotator's progress in the project. Counts all that they have judged: not for every click."""
+    mine = _judgments_of(annotator, project)
+    return AnnotatorProgress(
+        today=today_of(annotator, project), total=mine.count(), seconds=_median_seconds(mine)
+    )
+
+
+def today_of(annotator: User, project: Project) -> int:
+    """The annotator's judgments since midnight; reads no more than today's, by an index."""
+    return _judgments_of(annotator, project).filter(created_at__gte=start_of_day()).count()
+
+
+def own_quality(annotator: User, project: Project) -> OwnQuality | None:
+    """What the annotator may know of their own quality; None where the project does not show it.
+
+    The agreement is that of the stored report: nothing is computed here.
+    """
+    if not project.show_own_quality:
+        return None
+    report = QualityReport.objects.filter(project=project).first()
+    row = (report.figures.get("own") or {}).get(str(annotator.pk), {}) if report else {}
+    return OwnQuality(
+        seconds=_median_seconds(_judgments_of(annotator, project)),
+        agreement=row.get("agreement"),
+        pairs=row.get("pairs", 0),
+    )
 
 
 def of_project(project: Project) -> ProjectProgress:
@@ -89,6 +123,10 @@ def waiting_for(annotator: User, project: Project) -> int:
         leased_until__gt=timezone.now(),
     )
     return min(WAITING_CAP, queue.open_for(annotator, project)[:WAITING_CAP].count() + held.count())
+
+
+def _judgments_of(annotator: User, project: Project) -> QuerySet[Ranking]:
+    return Ranking.objects.live().filter(annotator=annotator, comparison__project=project)
 
 
 def _median_seconds(rankings: QuerySet[Ranking]) -> float | None:

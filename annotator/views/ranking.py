@@ -215,7 +215,7 @@ def _as_given(ranking: Ranking) -> dict[str, Any]:
 
 
 def _progress(request: PersonRequest, project: Project) -> dict[str, int]:
-    today = progress.of_annotator(request.user, project).today
+    today = progress.today_of(request.user, project)
     return {"today": today, "waiting": progress.waiting_for(request.user, project)}
 
 

@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from annotator.models import Comparison, Ranking
+from annotator.models import Comparison, QualityReport, Ranking
 from annotator.quality import progress
 from annotator.ranking import queue
 from annotator.ranking.submit import undo
@@ -83,3 +84,35 @@ def test_waiting_is_counted_up_to_a_limit(project, bob, monkeypatch):
     for _ in range(3):
         make_comparison(project)
     assert progress.waiting_for(bob, project) == 2
+
+
+def test_today_is_counted_by_its_index(project, bob, django_assert_num_queries):
+    make_comparison(project)
+    make_ranking(project, bob)
+    with django_assert_num_queries(1) as queries:
+        assert progress.today_of(bob, project) == 1
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN QUERY PLAN " + queries.captured_queries[0]["sql"])
+            assert "ranking_by_day" in str(cursor.fetchall())
+
+
+def test_own_quality_is_shown_where_the_project_says_so(project, bob):
+    make_comparison(project)
+    make_ranking(project, bob, seconds=4)
+    assert progress.own_quality(bob, project) is None
+    project.show_own_quality = True
+    assert progress.own_quality(bob, project) == progress.OwnQuality(seconds=4, agreement=None, pairs=0)
+
+
+def test_own_agreement_comes_from_the_stored_report(project, bob, carol):
+    project.show_own_quality = True
+    QualityReport.objects.create(
+        project=project,
+        last_ranking=1,
+        seconds=0.1,
+        computed_at=timezone.now(),
+        figures={"own": {str(bob.pk): {"agreement": 0.75, "pairs": 8}}},
+    )
+    assert progress.own_quality(bob, project) == progress.OwnQuality(seconds=None, agreement=0.75, pairs=8)
+    assert progress.own_quality(carol, project).agreement is None
