@@ -46,17 +46,18 @@ def annotators_for(project: Project, *, count: int, noise: float, seed: int) -> 
 
 
 def simulate(project: Project, annotators: Sequence[Annotator], *, rankings: int, seed: int) -> Iterator[int]:
-    """Let the annotators work through the queue in random turns; yields how many rankings there are.
+    """Let the annotators work through the queue in random turns; yields how many votes there are.
 
-    Ends early when the queue has nothing more for any of them. A comparison whose completions have no
-    gold score is skipped.
+    Gold questions and repeats are judged in passing and are no votes. Ends early when the queue has
+    nothing more for any of them. A comparison whose completions have no gold score is skipped.
     """
     turns = random.Random(f"turns:{seed}")
+    chance = random.Random(f"dealing:{seed}")
     working = list(annotators)
     done = 0
     while working and done < rankings:
         annotator = turns.choice(working)
-        assignment = queue.claim_next(annotator=annotator.user, project=project)
+        assignment = queue.claim_next(annotator=annotator.user, project=project, chance=chance)
         if assignment is None:
             working.remove(annotator)
             continue
@@ -69,8 +70,9 @@ def simulate(project: Project, annotators: Sequence[Annotator], *, rankings: int
             judgment=judge(annotator, assignment, gold),
             idempotency_key=f"sim-{annotator.seed}-{assignment.pk}",
         )
-        done += 1
-        yield done
+        if assignment.comparison.is_queued:
+            done += 1
+            yield done
 
 
 def judge(annotator: Annotator, assignment: Assignment, gold: Mapping[int, float]) -> Judgment:

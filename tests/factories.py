@@ -29,7 +29,9 @@ def make_user(username: str = "", **values: Any) -> User:
 
 
 def make_project(slug: str = "", **values: Any) -> Project:
+    """A project; unless it is asked to, it puts no gold questions and no repeats among the others."""
     slug = slug or f"project-{next(_number)}"
+    values = {"gold_rate": 0.0, "repeat_rate": 0.0, **values}
     values.setdefault("name", slug.replace("-", " ").capitalize())
     return Project.objects.create(slug=slug, **values)
 

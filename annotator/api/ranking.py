@@ -15,8 +15,9 @@ from rest_framework.response import Response
 from annotator.access import JUDGES, membership_of
 from annotator.api.views import ProjectView, Refused
 from annotator.models import Assignment, Completion, Ranking, Verdict
+from annotator.quality import watch
 from annotator.ranking import queue
-from annotator.ranking.submit import Judgment, SubmitError, skip, submit, undo
+from annotator.ranking.submit import Judgment, SubmitError, feedback, skip, submit, undo
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
@@ -111,6 +112,28 @@ class RankingOutput(serializers.ModelSerializer[Ranking]):
         fields = ["id", "comparison", "verdict", "ranks", "strength", "is_live", "supersedes", "created_at"]
 
 
+class FeedbackOutput(serializers.Serializer[Any]):
+    is_right = serializers.BooleanField()
+    score = serializers.FloatField(help_text="Share of the right order that was met, 0 to 1.")
+    verdict = serializers.ChoiceField(choices=Verdict.choices, help_text="The right verdict.")
+    ranks = RanksById(help_text="The right order: {instruction id: rank}; equal ranks: either is right.")
+    explanation = serializers.CharField()
+
+
+class SubmittedOutput(RankingOutput):
+    """A stored judgment, and how right it was if that is told here; mostly it is not."""
+
+    feedback = serializers.SerializerMethodField()
+
+    class Meta(RankingOutput.Meta):
+        fields = [*RankingOutput.Meta.fields, "feedback"]
+
+    @extend_schema_field(FeedbackOutput(allow_null=True))
+    def get_feedback(self, ranking: Ranking) -> Any:
+        told = feedback(ranking)
+        return FeedbackOutput(told).data if told else None
+
+
 class SkipInput(serializers.Serializer[None]):
     assignment = serializers.IntegerField()
     reason = serializers.CharField(max_length=500)
@@ -157,7 +180,7 @@ class Claim(JudgingView):
         given.is_valid(raise_exception=True)
         membership = membership_of(self.person, self.project)
         if membership is not None and membership.paused_at is not None:
-            raise PermissionDenied(membership.pause_reason or _("Your work in this project is paused."))
+            raise PermissionDenied(watch.reason(membership))
         assignment = queue.claim_next(
             annotator=self.person, project=self.project, holding=given.validated_data["holding"]
         )
@@ -174,7 +197,7 @@ class Renew(JudgingView):
 
 
 class Submit(JudgingView):
-    @extend_schema(request=JudgmentInput, responses={200: RankingOutput, **REFUSED})
+    @extend_schema(request=JudgmentInput, responses={200: SubmittedOutput, **REFUSED})
     def post(self, request: Request, slug: str) -> Response:
         """Store my judgment."""
         given = JudgmentInput(data=request.data)
@@ -186,7 +209,7 @@ class Submit(JudgingView):
             ranking = submit(assignment=assignment, judgment=Judgment(**values), idempotency_key=key)
         except SubmitError as error:
             raise Refused(error) from error
-        return Response(RankingOutput(ranking).data)
+        return Response(SubmittedOutput(ranking).data)
 
 
 class Skip(JudgingView):

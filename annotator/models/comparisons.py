@@ -12,6 +12,19 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
         """What the queue still hands out: the condition of the index `comparison_queue`."""
         return self.filter(is_queued=True, is_closed=False, judgments_taken__lt=models.F("judgments_wanted"))
 
+    def gold(self) -> ComparisonQuerySet:
+        """Gold questions: the condition of the index `comparison_gold`."""
+        return self.filter(is_queued=False, reserved_for__isnull=True)
+
+    def repeats_waiting(self) -> ComparisonQuerySet:
+        """Repeats that were let go: the condition of the index `comparison_repeat_waiting`."""
+        return self.filter(
+            is_queued=False,
+            reserved_for__isnull=False,
+            is_closed=False,
+            judgments_taken__lt=models.F("judgments_wanted"),
+        )
+
 
 class Comparison(models.Model):
     """A prompt with 2 to 9 completions, waiting for `judgments_wanted` rankings."""
@@ -87,6 +100,22 @@ class Comparison(models.Model):
                 name="comparison_queue",
                 condition=models.Q(
                     is_queued=True, is_closed=False, judgments_taken__lt=models.F("judgments_wanted")
+                ),
+            ),
+            # Found among millions: the gold questions of a project, and repeats that wait for somebody.
+            models.Index(
+                fields=["project", "id"],
+                name="comparison_gold",
+                condition=models.Q(is_queued=False, reserved_for__isnull=True),
+            ),
+            models.Index(
+                fields=["reserved_for", "id"],
+                name="comparison_repeat_waiting",
+                condition=models.Q(
+                    is_queued=False,
+                    reserved_for__isnull=False,
+                    is_closed=False,
+                    judgments_taken__lt=models.F("judgments_wanted"),
                 ),
             ),
         ]

@@ -1,20 +1,17 @@
 """The queue: which comparison is whose turn, and how completions and comparisons get into it.
 
-A claim is one short transaction. A comparison's `judgments_taken` counts its live rankings and
-live leases; it only ever changes by a conditional UPDATE, so that an overlap of N means exactly N.
+A claim is one short transaction. What a person holds is in `leases`, gold questions and repeats in
+`dealing`.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from annotator.access import membership_of
@@ -22,12 +19,39 @@ from annotator.models import (
     Assignment,
     Comparison,
     Completion,
+    Membership,
     Project,
     Prompt,
     Slot,
     User,
     hash_text,
 )
+from annotator.ranking import dealing, leases
+from annotator.ranking.leases import (
+    end_lease,
+    expired,
+    give_back,
+    locked,
+    release,
+    renew,
+    sweep_expired,
+    take_place,
+)
+
+__all__ = [
+    "NewComparison",
+    "add_comparisons",
+    "add_completions",
+    "claim_next",
+    "end_lease",
+    "give_back",
+    "locked",
+    "open_for",
+    "release",
+    "renew",
+    "sweep_expired",
+    "take_place",
+]
 
 State = Assignment.State
 BATCH = 500
@@ -43,20 +67,27 @@ class NewComparison:
     rule: str = Comparison.Rule.RANDOM
 
 
-def claim_next(*, annotator: User, project: Project, holding: Collection[int] = ()) -> Assignment | None:
+def claim_next(
+    *,
+    annotator: User,
+    project: Project,
+    holding: Collection[int] = (),
+    chance: random.Random = dealing.chance,
+) -> Assignment | None:
     """The annotator's next assignment, leased for `project.lease_seconds`; None if there is none.
 
     A live lease of theirs whose id is not in `holding` comes first (the oldest: what an undo gave
     back, what a reload lost). Otherwise the open comparison of the highest priority is claimed that
     they have neither judged nor skipped nor hold, and whose prompt they have not written for; it is
     of another prompt than their last one wherever possible. People who are paused get None.
+    `chance` decides when a gold question or a repeat is put in front of it (see `dealing`).
     """
     membership = membership_of(annotator, project)
     if membership is None and not annotator.is_superuser:
         return None
     if membership is not None and membership.paused_at is not None:
         return None
-    if _expired().exists():
+    if expired().exists():
         sweep_expired()
     with transaction.atomic():
         _lock(annotator)
@@ -72,7 +103,14 @@ def claim_next(*, annotator: User, project: Project, holding: Collection[int] = 
             .order_by("pk")
             .first()
         )
-        return held or _claim_new(annotator, project)
+        if held is not None:
+            return held
+        if membership is not None and dealing.must_qualify(membership, annotator, project):
+            membership.project = project
+            dealt = _claim_to_qualify(membership, annotator, chance)
+            if dealt is not None or membership.qualified_at is None:
+                return dealt
+        return _claim_new(annotator, project, chance)
 
 
 def open_for(annotator: User, project: Project) -> QuerySet[Comparison]:
@@ -80,73 +118,8 @@ def open_for(annotator: User, project: Project) -> QuerySet[Comparison]:
 
     Walks down the index of the open ones, and asks for each row what this person has done with it.
     """
-    # A live ranking always has a submitted assignment.
-    done = Assignment.objects.filter(
-        comparison=OuterRef("pk"),
-        annotator=annotator,
-        state__in=[State.LEASED, State.SUBMITTED, State.SKIPPED],
-    )
-    written = Completion.objects.filter(prompt=OuterRef("prompt"), author=annotator)
-    rows = Comparison.objects.open().filter(~Exists(done), ~Exists(written), project=project)
+    rows = dealing.untouched(Comparison.objects.open(), annotator).filter(project=project)
     return rows.order_by("-priority", "pk")
-
-
-def renew(assignment: Assignment) -> bool:
-    """Start the lease anew; False if it has been lost already."""
-    lease = assignment.comparison.project.lease_seconds
-    kept = Assignment.objects.filter(pk=assignment.pk, state=State.LEASED).update(
-        leased_until=Now() + timedelta(seconds=lease)
-    )
-    if kept:
-        assignment.refresh_from_db(fields=["leased_until"])
-    return bool(kept)
-
-
-def release(assignment: Assignment) -> bool:
-    """Let the comparison go, to anybody (also the same person); False if it was not leased."""
-    return end_lease(assignment, State.RELEASED)
-
-
-def sweep_expired(limit: int = BATCH) -> int:
-    """Give back the comparisons whose lease has ended; the number of leases that ended."""
-    with transaction.atomic():
-        ended = list(locked(_expired().order_by("leased_until"), skip=True)[:limit])
-        Assignment.objects.filter(pk__in=[lease.pk for lease in ended]).update(state=State.EXPIRED)
-        # In the order of their ids, so that two sweeps cannot wait for each other.
-        for comparison_id, leases in sorted(Counter(lease.comparison_id for lease in ended).items()):
-            give_back(comparison_id, leases)
-    return len(ended)
-
-
-def end_lease(assignment: Assignment, state: Assignment.State, **values: Any) -> bool:
-    """Turn a lease into `state` and give its place back; False if it was no lease any more."""
-    with transaction.atomic():
-        ended = Assignment.objects.filter(pk=assignment.pk, state=State.LEASED).update(state=state, **values)
-        if ended:
-            give_back(assignment.comparison_id)
-            assignment.state = state
-    return bool(ended)
-
-
-def take_place(comparison_id: int) -> bool:
-    """Count one more judgment or lease, if the comparison still wants one."""
-    still_open = Comparison.objects.open().filter(pk=comparison_id)
-    return bool(still_open.update(judgments_taken=F("judgments_taken") + 1))
-
-
-def give_back(comparison_id: int, places: int = 1) -> None:
-    """Count judgments or leases that ended."""
-    Comparison.objects.filter(pk=comparison_id).update(judgments_taken=F("judgments_taken") - places)
-
-
-def locked(rows: QuerySet[Any], *, skip: bool = False) -> QuerySet[Any]:
-    """The same rows, locked where the database locks rows; SQLite holds the whole database here."""
-    features = connection.features
-    if not features.has_select_for_update:
-        return rows
-    return rows.select_for_update(
-        of=("self",), no_key=True, skip_locked=skip and features.has_select_for_update_skip_locked
-    )
 
 
 @transaction.atomic
@@ -246,42 +219,47 @@ def _key(new: NewComparison) -> str:
     return ",".join(str(completion_id) for completion_id in sorted(new.completion_ids))
 
 
-def _expired() -> QuerySet[Assignment]:
-    return Assignment.objects.filter(state=State.LEASED, leased_until__lte=Now())
-
-
 def _lock(annotator: User) -> None:
     """One claim of a person at a time, so that two of their tabs never get the same comparison."""
     if connection.features.has_select_for_update:
         locked(User.objects.only("pk")).get(pk=annotator.pk)
 
 
-def _claim_new(annotator: User, project: Project) -> Assignment | None:
-    comparison = _best_for(annotator, project)
-    if comparison is None or not take_place(comparison.pk):
-        return None
-    comparison.project = project
-    order = [int(completion_id) for completion_id in comparison.completions_key.split(",")]
-    random.shuffle(order)
-    assignment = Assignment.objects.create(
-        comparison=comparison,
-        annotator=annotator,
-        order=order,
-        leased_until=Now() + timedelta(seconds=project.lease_seconds),
-    )
-    assignment.refresh_from_db(fields=["leased_until"])
-    return assignment
-
-
-def _best_for(annotator: User, project: Project) -> Comparison | None:
-    """The best open comparison for this person, locked; of another prompt than the last, if there is one."""
-    rows = open_for(annotator, project).select_related("prompt")
+def _claim_new(annotator: User, project: Project, chance: random.Random) -> Assignment | None:
+    """A lease on the best open comparison, or on a gold question or repeat put in front of it."""
     last_prompt = (
         Assignment.objects.filter(annotator=annotator)
         .order_by("-pk")
         .values_list("comparison__prompt", flat=True)
         .first()
     )
+    rule = dealing.drawn(project, chance)
+    if rule is not None and open_for(annotator, project).exists():
+        dealt = dealing.deal(rule, annotator, project, last_prompt, chance)
+        if dealt is not None:
+            return _lease(dealt, annotator, project)
+    comparison = _best_for(annotator, project, last_prompt)
+    return _lease(dealing.Dealt(comparison), annotator, project) if comparison else None
+
+
+def _claim_to_qualify(membership: Membership, annotator: User, chance: random.Random) -> Assignment | None:
+    dealt = dealing.deal_to_qualify(membership, annotator, chance)
+    return _lease(dealt, annotator, membership.project) if dealt else None
+
+
+def _lease(dealt: dealing.Dealt, annotator: User, project: Project) -> Assignment | None:
+    comparison = dealt.comparison
+    comparison.project = project
+    order = list(dealt.order)
+    if not order:
+        order = [int(completion_id) for completion_id in comparison.completions_key.split(",")]
+        random.shuffle(order)
+    return leases.lease(comparison, annotator, order)
+
+
+def _best_for(annotator: User, project: Project, last_prompt: int | None) -> Comparison | None:
+    """The best open comparison for this person, locked; of another prompt than the last, if there is one."""
+    rows = open_for(annotator, project).select_related("prompt")
     other = _first(rows.exclude(prompt=last_prompt)) if last_prompt else None
     return other or _first(rows)
 

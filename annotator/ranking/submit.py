@@ -15,9 +15,21 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from annotator.models import Assignment, Completion, Project, Ranking, User, Verdict, hash_text
+from annotator.models import (
+    Assignment,
+    Comparison,
+    Completion,
+    GoldAnswer,
+    GoldFeedback,
+    Project,
+    Ranking,
+    User,
+    Verdict,
+    hash_text,
+)
 from annotator.prompts.cleaning import strip_text
-from annotator.ranking import queue
+from annotator.quality import gold, watch
+from annotator.ranking import dealing, queue
 
 State = Assignment.State
 
@@ -49,6 +61,20 @@ class Judgment:
     seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class Feedback:
+    """How right the answer to a gold question was, and what would have been right."""
+
+    score: float
+    verdict: str
+    ranks: dict[int, int]
+    explanation: str
+
+    @property
+    def is_right(self) -> bool:
+        return self.score == 1
+
+
 def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) -> Ranking:
     """Store the judgment. Raises InvalidJudgment or LeaseLost, and then stores nothing.
 
@@ -62,6 +88,7 @@ def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) 
             return _same(known, known.assignment_id == held.pk and known.verdict != Verdict.UNDONE)
         values = checked(judgment, held.comparison.project, held.order)
         _take(held)
+        undone = _undone_before(held)
         ranking = Ranking.objects.create(
             comparison=held.comparison,
             assignment=held,
@@ -69,14 +96,36 @@ def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) 
             order=held.order,
             guideline_version=_guideline_version(held.comparison.project),
             idempotency_key=idempotency_key,
-            supersedes_id=_undone_before(held),
+            supersedes_id=undone,
             is_simulated=held.annotator.is_simulated,
+            gold_score=_gold_score(held, values, undone),
             **values,
         )
         _store_improvement(ranking)
         return ranking
 
-    return _once(store, assignment.annotator_id, idempotency_key)
+    ranking = _once(store, assignment.annotator_id, idempotency_key)
+    if ranking.gold_score is not None:
+        dealing.settle(ranking.annotator, ranking.comparison.project)
+    watch.after(ranking)
+    return ranking
+
+
+def feedback(ranking: Ranking) -> Feedback | None:
+    """What the person is told about this judgment; None unless it answers a gold question and they are.
+
+    In the qualification round that is what came before they were qualified.
+    """
+    if ranking.gold_score is None:
+        return None
+    project = ranking.comparison.project
+    if project.gold_feedback == GoldFeedback.NEVER:
+        return None
+    if project.gold_feedback == GoldFeedback.QUALIFICATION and not dealing.was_qualifying(ranking):
+        return None
+    answer = GoldAnswer.objects.get(comparison=ranking.comparison_id)
+    right = {int(key): rank for key, rank in answer.ranks.items()}
+    return Feedback(ranking.gold_score, answer.verdict, right, answer.explanation)
 
 
 def undo(*, annotator: User, ranking: Ranking, idempotency_key: str) -> Ranking:
@@ -125,6 +174,8 @@ def skip(*, assignment: Assignment, reason: str) -> None:
         raise InvalidJudgment(_("You have judged this one already. Undo the judgment first."))
     if not queue.end_lease(held, State.SKIPPED, skip_reason=reason):
         Assignment.objects.filter(pk=held.pk).update(state=State.SKIPPED, skip_reason=reason)
+    if held.comparison.rule == Comparison.Rule.GOLD:
+        dealing.settle(held.annotator, held.comparison.project)
 
 
 def checked(judgment: Judgment, project: Project, shown: Sequence[int]) -> dict[str, Any]:
@@ -277,6 +328,17 @@ def _undone_before(held: Assignment) -> int | None:
     rows = Ranking.objects.filter(comparison=held.comparison_id).order_by("pk")
     mine = [row for row in rows.values_list("annotator", "verdict", "pk") if row[0] == held.annotator_id]
     return mine[-1][2] if mine and mine[-1][1] == Verdict.UNDONE else None
+
+
+def _gold_score(held: Assignment, values: Mapping[str, Any], undone: int | None) -> float | None:
+    """The score on a gold question. Who was told the right answer and then undid keeps the first score."""
+    if held.comparison.rule != Comparison.Rule.GOLD:
+        return None
+    first = Ranking.objects.filter(superseded_by=undone).first() if undone else None
+    if first is not None and feedback(first) is not None:
+        return first.gold_score
+    answer = GoldAnswer.objects.get(comparison=held.comparison_id)
+    return gold.score(answer, values["verdict"], {int(key): rank for key, rank in values["ranks"].items()})
 
 
 def _store_improvement(ranking: Ranking) -> None:

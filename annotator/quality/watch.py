@@ -1,0 +1,274 @@
+"""Whose work has to be paused, why, and how a pause is lifted.
+
+Looks at an annotator's latest judgments after some of them: too fast, always the same place, gold
+questions missed, contradicting themselves. Each test is one that somebody careful almost never meets.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotator import events
+from annotator.models import Comparison, Membership, PauseKind, Ranking, Role, User, Verdict
+from annotator.ranking import leases
+
+chance = random.Random()
+
+EVERY = 5
+"""One in so many judgments is followed by a look at the person's pace and places."""
+LATEST, TIMED, QUICK = 40, 20, 10
+RARE = 0.001
+FEWEST_PLACED = 20
+FEWEST_GOLD, LATEST_GOLD, READ_FOR_GOLD = 8, 20, 400
+FEWEST_REPEATS, LATEST_REPEATS = 8, 40
+CONSISTENT, RARELY_REPEATED = 0.75, 0.01
+"""Careful people agree with themselves in about three of four close comparisons. Who can be told from
+them (exact test, 1 %) within 40 repeats agrees with themselves no better than a coin."""
+
+
+def after(ranking: Ranking) -> None:
+    """Look at the person who has just given this judgment, if it is time to; pause them if need be."""
+    comparison = ranking.comparison
+    is_beside = not comparison.is_queued
+    if ranking.is_simulated or not (is_beside or chance.random() * EVERY < 1):
+        return
+    project = comparison.project
+    membership = (
+        Membership.objects.filter(user=ranking.annotator_id, project=project).select_related("user").first()
+    )
+    if not project.auto_pause or membership is None or membership.role != Role.ANNOTATOR:
+        return
+    membership.project = project
+    if membership.paused_at is None and (found := look(membership, deep=is_beside)):
+        kind, facts = found
+        _pause(membership, kind, facts=facts)
+
+
+def look(membership: Membership, *, deep: bool = True) -> tuple[PauseKind, dict[str, Any]] | None:
+    """The first reason to pause this annotator, with its figures; None where there is none.
+
+    Only a gold question or a repeat, just answered, can bring what is looked for with `deep`.
+    """
+    rows = _latest(membership, READ_FOR_GOLD if deep else LATEST)
+    pace, places = rows[:LATEST], [row for row in rows[:LATEST] if row.verdict == Verdict.RANKED]
+    if facts := too_fast([row.seconds for row in pace], membership.project.fewest_seconds):
+        return PauseKind.TOO_FAST, facts
+    if facts := one_place([(row.ranks, row.order) for row in places]):
+        return PauseKind.POSITION, facts
+    if not deep:
+        return None
+    scores = [row.gold_score for row in rows if row.gold_score is not None]
+    if facts := gold_missed(scores[:LATEST_GOLD], membership.project.pass_share):
+        return PauseKind.GOLD, facts
+    if facts := contradictions(_repeats(membership)):
+        return PauseKind.REPEATS, facts
+    return None
+
+
+def too_fast(seconds: Sequence[float | None], fewest: float) -> dict[str, Any] | None:
+    """Half of the latest twenty timed judgments were faster than the project allows."""
+    timed = [value for value in seconds if value is not None][:TIMED]
+    quick = sum(value < fewest for value in timed)
+    return {"quick": quick, "of": len(timed), "seconds": fewest} if quick >= QUICK else None
+
+
+def one_place(judged: Sequence[tuple[dict[str, int], list[int]]]) -> dict[str, Any] | None:
+    """The first text shown is the best much more, or much less, often than its place allows."""
+    best = [
+        (order.index(int(winners[0])), len(order)) for ranks, order in judged if (winners := _best(ranks))
+    ]
+    if not best:
+        return None
+    k = best[0][1]  # tests of one size only: a project rarely mixes them
+    places = [place for place, size in best if size == k]
+    first, n = places.count(0), len(places)
+    if n < FEWEST_PLACED or two_sided(first, n, 1 / k) >= RARE:
+        return None
+    return {"first": first, "of": n, "shown": k}
+
+
+def gold_missed(scores: Sequence[float], pass_share: float) -> dict[str, Any] | None:
+    """The mean lies more than three standard errors under the share to be met.
+
+    So somebody whose true share is just enough is almost never paused for bad luck: of eight questions
+    with 0.7 to pass, one right is too few; of twenty, seven.
+    """
+    n = len(scores)
+    if n < FEWEST_GOLD:
+        return None
+    share = min(max(pass_share, 0.05), 0.95)
+    mean = sum(scores) / n
+    if mean >= pass_share - 3 * math.sqrt(share * (1 - share) / n):
+        return None
+    return {"mean": round(mean, 3), "of": n, "pass_share": pass_share}
+
+
+def contradictions(agreed: Sequence[bool]) -> dict[str, Any] | None:
+    """Asked again, the person agrees with themselves no more often than a coin would."""
+    n, same = len(agreed), sum(agreed)
+    if n < FEWEST_REPEATS or binomial_at_most(same, n, CONSISTENT) >= RARELY_REPEATED:
+        return None
+    return {"agreed": same, "of": n}
+
+
+def pause(membership: Membership, by: User | None, reason: str = "") -> bool:
+    """A manager pauses somebody; False if they are paused already."""
+    return _pause(membership, PauseKind.MANUAL, by=by, words=reason)
+
+
+def fail_qualification(membership: Membership, facts: dict[str, Any]) -> bool:
+    """The qualification round is over and was not passed."""
+    return _pause(membership, PauseKind.QUALIFICATION, facts=facts)
+
+
+@transaction.atomic
+def lift(membership: Membership, by: User | None) -> bool:
+    """Let somebody go on; what they judged before does not pause them again. False if not paused."""
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "paused_at": None,
+        "pause_kind": "",
+        "pause_reason": "",
+        "pause_facts": {},
+        "watched_from": now,
+    }
+    if membership.pause_kind == PauseKind.QUALIFICATION:
+        values["qualified_at"] = now
+    return _change(membership, values, "resumed", by, is_paused=True)
+
+
+def reason(membership: Membership) -> str:
+    """Why somebody is paused, for themselves and for managers, in the reader's language."""
+    facts = membership.pause_facts
+    match membership.pause_kind:
+        case PauseKind.QUALIFICATION:
+            text = _("The qualification round was not passed: %(share)s right, %(needed)s needed.")
+            return text % {"share": _percent(facts["mean"]), "needed": _percent(facts["pass_share"])}
+        case PauseKind.GOLD:
+            text = _("Of the latest %(of)d checked answers, %(share)s were right. %(needed)s are needed.")
+            return text % {
+                "of": facts["of"],
+                "share": _percent(facts["mean"]),
+                "needed": _percent(facts["pass_share"]),
+            }
+        case PauseKind.REPEATS:
+            text = _("Asked the same again, %(agreed)d of %(of)d answers agreed with the earlier ones.")
+            return str(text % facts)
+        case PauseKind.TOO_FAST:
+            text = _("%(quick)d of the latest %(of)d judgments took less than %(seconds)s seconds.")
+            return text % {**facts, "seconds": f"{facts['seconds']:g}"}
+        case PauseKind.POSITION:
+            text = _("The first of %(shown)d shown was called the best in %(first)d of %(of)d judgments.")
+            return str(text % facts)
+    return membership.pause_reason or _("Your work in this project is paused.")
+
+
+def two_sided(successes: int, n: int, p: float) -> float:
+    """The exact two-sided binomial test: the probability of all outcomes no likelier than this one."""
+    weights = [math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(n + 1)]
+    return min(1.0, sum(weight for weight in weights if weight <= weights[successes] * (1 + 1e-7)))
+
+
+def binomial_at_most(successes: int, n: int, p: float) -> float:
+    """The probability of so many successes or fewer."""
+    return sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(successes + 1))
+
+
+def _latest(membership: Membership, most: int) -> list[Ranking]:
+    """The person's latest live judgments in the project that are watched, newest first.
+
+    Read from their latest in all projects, so that it costs the same however many there are.
+    """
+    fields = ["verdict", "ranks", "order", "seconds", "gold_score", "is_live", "created_at"]
+    rows = Ranking.objects.filter(annotator=membership.user).select_related("comparison")
+    rows = rows.only(*fields, "comparison__project").order_by("-pk")[:most]
+    since = membership.watched_from
+    return [
+        row
+        for row in rows
+        if row.is_live
+        and row.comparison.project_id == membership.project_id
+        and (since is None or row.created_at >= since)
+    ]
+
+
+def _repeats(membership: Membership) -> list[bool]:
+    """For the latest repeats, whether the person ordered the texts as they had; ties left out."""
+    asked = Comparison.objects.filter(reserved_for=membership.user, project=membership.project)
+    first_time = dict(asked.order_by("-pk").values_list("pk", "repeats")[:LATEST_REPEATS])
+    given = Ranking.objects.live().filter(
+        annotator=membership.user,
+        comparison__in=[*first_time, *first_time.values()],
+        verdict=Verdict.RANKED,
+        is_adjudication=False,
+    )
+    ranks = {row.comparison_id: row for row in given}
+    agreed = []
+    for again, before in first_time.items():
+        one, other = ranks.get(again), ranks.get(before or 0)
+        if one is None or other is None:
+            continue
+        if membership.watched_from is not None and one.created_at < membership.watched_from:
+            continue
+        balance = _concordance(one.ranks, other.ranks)
+        if balance:
+            agreed.append(balance > 0)
+    return agreed
+
+
+def _concordance(one: dict[str, int], other: dict[str, int]) -> int:
+    """Pairs ordered alike, less the pairs ordered the other way round."""
+    keys = sorted(one.keys() & other.keys())
+    signs = [(one[a] - one[b]) * (other[a] - other[b]) for i, a in enumerate(keys) for b in keys[i + 1 :]]
+    return sum((sign > 0) - (sign < 0) for sign in signs)
+
+
+def _best(ranks: dict[str, int]) -> list[str]:
+    """The one best, in a list; empty where several share the first rank."""
+    first = [key for key, rank in ranks.items() if rank == 1]
+    return first if len(first) == 1 else []
+
+
+@transaction.atomic
+def _pause(
+    membership: Membership,
+    kind: PauseKind,
+    *,
+    by: User | None = None,
+    words: str = "",
+    facts: dict[str, Any] | None = None,
+) -> bool:
+    values = {
+        "paused_at": timezone.now(),
+        "pause_kind": kind,
+        "pause_reason": words.strip()[:200],
+        "pause_facts": facts or {},
+    }
+    paused = _change(membership, values, "paused", by, is_paused=False)
+    if paused:
+        leases.release_all(membership.user, membership.project)
+    return paused
+
+
+def _change(
+    membership: Membership, values: dict[str, Any], verb: str, by: User | None, *, is_paused: bool
+) -> bool:
+    """Write the values if nobody else has paused (or lifted) meanwhile, and note it."""
+    row = Membership.objects.filter(pk=membership.pk, paused_at__isnull=not is_paused)
+    if not row.update(**values):
+        return False
+    for name, value in values.items():
+        setattr(membership, name, value)
+    events.record(membership.project, by, verb, membership.user.username)
+    return True
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}"
