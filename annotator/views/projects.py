@@ -13,8 +13,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from annotator import events
 from annotator.access import MANAGERS, has_role, may_create_projects, project_for
-from annotator.forms import ProjectForm
 from annotator.models import Project, ResponseFormat
+from annotator.project_form import ProjectForm
 from annotator.requests import PersonRequest
 
 

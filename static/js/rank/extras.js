@@ -36,7 +36,7 @@ export class Extras {
 
   // A text that nobody changed is no better version.
   get improvedText() {
-    const text = this.improved.value.trim();
+    const text = this.improved?.value.trim() ?? "";
     const shown = Array.from(this.stage.querySelectorAll(".instruction-text"), (node) => node.textContent.trim());
     return shown.includes(text) ? "" : text;
   }
@@ -53,7 +53,7 @@ export class Extras {
     return {
       flags,
       ratings,
-      rationale: this.rationale.value.trim(),
+      rationale: this.rationale?.value.trim() ?? "",
       improved_text: this.improvedText,
       reason: this.reason,
     };
@@ -64,8 +64,8 @@ export class Extras {
     for (const rating of this.ratings) {
       rating.checked = ratings[rating.dataset.rating]?.[rating.dataset.scale] === Number(rating.value);
     }
-    this.rationale.value = rationale;
-    this.improved.value = improved_text;
+    if (this.rationale) this.rationale.value = rationale; // the project need not ask for either
+    if (this.improved) this.improved.value = improved_text;
     for (const choice of this.reasons) choice.checked = choice.value === reason;
     this.reasonText.value = this.reasons.some((choice) => choice.checked) ? "" : reason;
   }

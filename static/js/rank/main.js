@@ -157,6 +157,7 @@ function chosen() {
 
 function submit(verdict = "ranked") {
   if (!supply.current || guidelines.isBlocking) return;
+  if (verdict === "all_bad" && !urls.allBad) return;
   const given = { verdict, ...answer.read(), ...extras.read() };
   const problem = {
     ranked: () => answer.problem() || (extras.lacksRatings ? words.rateAll : ""),

@@ -1,11 +1,13 @@
 """Founding projects, settings, guidelines, and the first page."""
 
+import re
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from annotator.forms import free_slug
 from annotator.models import Project
+from annotator.project_form import free_slug
 from tests.factories import make_comparison, make_guideline, make_member, make_project, make_ranking
 
 DEFAULTS = {
@@ -138,3 +140,27 @@ def test_a_very_long_name_does_not_break_the_page(client_of, db):
     project = make_project("long", name="W" * 80)
     member = make_member(project)
     assert client_of(member).get(reverse("home")).status_code == 200
+
+
+def test_a_name_is_enough_to_found_a_project(client_of, alice):
+    client_of(alice).post(reverse("project-create"), {"name": "Refunds"})
+    project = Project.objects.get(slug="refunds")
+    assert (project.gold_rate, project.repeat_rate, project.pass_share) == (0.05, 0.1, 0.7)
+    assert (project.completions_per_comparison, project.lease_seconds) == (2, 600)
+
+
+def test_shares_are_written_as_percent(client_of, project, alice):
+    url = reverse("settings", args=[project.slug])
+    content = client_of(alice).get(url).content.decode()
+    assert 'name="repeat_rate" value="10"' in content
+    data = {**DEFAULTS, "name": "Support", "gold_rate": "7.5", "pass_share": "80", "ask_tie": "on"}
+    assert client_of(alice).post(url, data).status_code == 302
+    project.refresh_from_db()
+    assert (project.gold_rate, project.repeat_rate, project.pass_share) == (0.075, 0.1, 0.8)
+    assert (project.ask_tie, project.ask_all_bad, project.show_reference) == (True, False, False)
+
+
+@pytest.mark.parametrize("wrong", [{"gold_rate": 51}, {"repeat_rate": -1}, {"pass_share": 101}])
+def test_a_share_has_limits(client_of, project, alice, wrong):
+    url = reverse("settings", args=[project.slug])
+    assert client_of(alice).post(url, {**DEFAULTS, **wrong}).status_code == 400
