@@ -1,9 +1,21 @@
 """URLs of the human side."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
-from annotator.views import comparisons, exports, home, imports, members, projects, prompts, quality, ranking
+from annotator.views import (
+    accounts,
+    comparisons,
+    exports,
+    home,
+    imports,
+    invitations,
+    members,
+    projects,
+    prompts,
+    quality,
+    ranking,
+)
 
 in_project: list[URLPattern | URLResolver] = [
     path("rank/", ranking.rank, name="rank"),
@@ -23,6 +35,9 @@ in_project: list[URLPattern | URLResolver] = [
     path("comparisons/<int:comparison_id>/", comparisons.comparison, name="comparison"),
     path("comparisons/<int:comparison_id>/close/", comparisons.comparison_close, name="comparison-close"),
     path("members/", members.members, name="members"),
+    path("members/invite/", invitations.invite, name="invite"),
+    path("members/invitations/<int:invitation_id>/revoke/", invitations.revoke, name="invitation-revoke"),
+    path("members/<int:member_id>/", members.member, name="member"),
     path("members/<int:member_id>/change/", members.member_change, name="member-change"),
     path("members/<int:member_id>/remove/", members.member_remove, name="member-remove"),
     path("quality/", quality.quality, name="quality"),
@@ -33,7 +48,11 @@ in_project: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("api/", include("annotator.api.urls")),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("account/", accounts.account, name="account"),
+    path("account/password/", accounts.PasswordChange.as_view(), name="password-change"),
+    path("join/<str:secret>/", invitations.join, name="join"),
+    path("login/", accounts.SignIn.as_view(), name="login"),
+    path("sign-up/", accounts.sign_up, name="sign-up"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("projects/new/", projects.project_create, name="project-create"),
     path("projects/<slug:slug>/", include(in_project)),

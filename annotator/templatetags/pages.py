@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from markdown_it import MarkdownIt
 
 from annotator.access import JUDGES, MANAGERS, STAFF, membership_of
-from annotator.models import Project, Ranking, Role
+from annotator.models import Membership, Project, Ranking, Role
+from annotator.quality import watch
 
 register = template.Library()
 
@@ -32,7 +33,7 @@ NAVIGATION = [
     ("runs", gettext_lazy("Runs"), STAFF, ("run", "run-start", "evaluation")),
     ("models", gettext_lazy("Models"), STAFF, ("promote",)),
     ("exports", gettext_lazy("Exports"), STAFF, ()),
-    ("members", gettext_lazy("Members"), MANAGERS, ()),
+    ("members", gettext_lazy("Members"), MANAGERS, ("member", "invite")),
     ("settings", gettext_lazy("Settings"), MANAGERS, ()),
 ]
 
@@ -87,6 +88,12 @@ def markdown(text: str) -> SafeString:
 @register.filter
 def flag_label(flag: str) -> str:
     return str(FLAGS.get(flag, flag))
+
+
+@register.filter
+def pause_reason(membership: Membership) -> str:
+    """Why somebody's part is paused, in the reader's language."""
+    return watch.reason(membership)
 
 
 @register.filter

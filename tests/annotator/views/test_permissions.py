@@ -2,9 +2,10 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from annotator import urls
-from annotator.models import Completion, PromptImport
+from annotator.models import Completion, Invitation, PromptImport
 from tests.factories import make_comparison, make_guideline, make_user
 
 ALLOWED = {
@@ -26,6 +27,9 @@ ALLOWED = {
     "comparison": "alice dana",
     "comparison-close": "alice",
     "members": "alice",
+    "invite": "alice",
+    "invitation-revoke": "alice",
+    "member": "alice",
     "member-change": "alice",
     "member-remove": "alice",
     "quality": "alice dana",
@@ -40,6 +44,8 @@ POSTED = {
     "rank-renew",
     "import-cancel",
     "comparison-close",
+    "invite",
+    "invitation-revoke",
     "member-change",
     "member-remove",
 }
@@ -51,12 +57,15 @@ def address(project, alice, bob, dana):
     make_guideline(project)
     comparison = make_comparison(project)
     batch = PromptImport.objects.create(project=project, name="tasks.tsv", sha256="0" * 64, file="none")
+    invitation = Invitation.objects.create(project=project, secret_hash="0" * 64, expires_at=timezone.now())
     numbers = {
         "prompt": comparison.prompt_id,
         "import-detail": batch.pk,
         "import-cancel": batch.pk,
         "comparison": comparison.pk,
         "comparison-close": comparison.pk,
+        "member": project.memberships.get(user=dana).pk,
+        "invitation-revoke": invitation.pk,
         "member-change": project.memberships.get(user=dana).pk,
         "member-remove": project.memberships.get(user=bob).pk,
         "export-download": "trl",
