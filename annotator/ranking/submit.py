@@ -182,6 +182,8 @@ def checked(judgment: Judgment, project: Project, shown: Sequence[int]) -> dict[
     """The judgment as a ranking's fields, or InvalidJudgment."""
     if judgment.verdict not in (Verdict.RANKED, Verdict.ALL_BAD, Verdict.CANNOT_JUDGE):
         raise InvalidJudgment(_("“%(verdict)s” is not a verdict.") % {"verdict": judgment.verdict})
+    if judgment.verdict == Verdict.ALL_BAD and not project.ask_all_bad:
+        raise InvalidJudgment(_("This project does not ask whether all are bad."))
     reason = strip_text(judgment.reason)
     if judgment.verdict == Verdict.CANNOT_JUDGE and not reason:
         raise InvalidJudgment(_("Say why it cannot be judged."))
@@ -190,7 +192,13 @@ def checked(judgment: Judgment, project: Project, shown: Sequence[int]) -> dict[
     for text, limit in ((reason, 500), (rationale, 5000), (improved, 20_000)):
         if len(text) > limit:
             raise InvalidJudgment(_("The text is longer than %(limit)d characters.") % {"limit": limit})
+    if rationale and not project.ask_rationale:
+        raise InvalidJudgment(_("This project does not ask why."))
+    if improved and not project.ask_improved:
+        raise InvalidJudgment(_("This project does not ask for a better version."))
     ranks = _checked_ranks(judgment, shown)
+    if len(ranks) == 2 and len(set(ranks.values())) == 1 and not project.ask_tie:
+        raise InvalidJudgment(_("This project asks which of two is better: say which."))
     return {
         "verdict": judgment.verdict,
         "ranks": {str(key): rank for key, rank in ranks.items()},
