@@ -192,7 +192,8 @@ class ProjectForm(_ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["flags"].initial = self.instance.flags
+        for name in ("flags", "gold_rate", "repeat_rate", "pass_share"):
+            self.fields[name].initial = getattr(self.instance, name)
         guideline = self.instance.guideline if self.instance.pk else None
         self.fields["guidelines"].initial = guideline.text if guideline else ""
         for name, field in self.fields.items():

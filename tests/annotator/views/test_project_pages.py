@@ -1,7 +1,5 @@
 """Founding projects, settings, guidelines, and the first page."""
 
-import re
-
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -152,11 +150,11 @@ def test_a_name_is_enough_to_found_a_project(client_of, alice):
 def test_shares_are_written_as_percent(client_of, project, alice):
     url = reverse("settings", args=[project.slug])
     content = client_of(alice).get(url).content.decode()
-    assert 'name="repeat_rate" value="10"' in content
+    assert 'name="pass_share" value="70"' in content
     data = {**DEFAULTS, "name": "Support", "gold_rate": "7.5", "pass_share": "80", "ask_tie": "on"}
     assert client_of(alice).post(url, data).status_code == 302
     project.refresh_from_db()
-    assert (project.gold_rate, project.repeat_rate, project.pass_share) == (0.075, 0.1, 0.8)
+    assert (project.gold_rate, project.repeat_rate, project.pass_share) == (0.075, 0, 0.8)
     assert (project.ask_tie, project.ask_all_bad, project.show_reference) == (True, False, False)
 
 
