@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-_SECRET = re.compile(r"(/join(?:/|%2F))[^/%\s\"'?#]+", re.IGNORECASE)
+_SECRET = re.compile(r"((?:/|%2F)join(?:/|%2F))[^/%\s\"'?#]+", re.IGNORECASE)
 
 
 def without_secrets(line: str) -> str:

@@ -22,6 +22,9 @@ pytestmark = [pytest.mark.real, pytest.mark.django_db(transaction=True)]
 PAGES = [
     "/",
     "/projects/new/",
+    "/account/",
+    "/account/password/",
+    "/join/nowhere/",
     *(
         f"/projects/support/{name}"
         for name in (
@@ -35,6 +38,8 @@ PAGES = [
             "comparisons/",
             "comparisons/{comparison}/",
             "members/",
+            "members/{member}/",
+            "members/{paused}/",
             "quality/",
             "exports/",
             "settings/",
@@ -79,7 +84,14 @@ def numbers(project, alice, bob, carol):
     ranking = make_project("ranking", response_format="ranking", completions_per_comparison=4)
     make_member(ranking, Role.MANAGER, alice)
     make_comparison(ranking)
-    return {"prompt": prompt.pk, "comparison": comparison.pk, "batch": batch.pk}
+    members = dict(project.memberships.values_list("user__username", "pk"))
+    return {
+        "member": members["bob"],
+        "paused": members["carol"],
+        "prompt": prompt.pk,
+        "comparison": comparison.pk,
+        "batch": batch.pk,
+    }
 
 
 def violations(page: Page) -> list[str]:

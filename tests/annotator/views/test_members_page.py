@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from annotator.models import Assignment, Ranking
 from annotator.ranking import queue
-from tests.factories import make_comparison, make_ranking
+from tests.factories import make_comparison, make_member, make_ranking, make_user
 
 
 @pytest.fixture
@@ -69,3 +69,38 @@ def test_who_leaves_leaves_their_judgments(post, project, bob):
 def test_a_manager_who_leaves_goes_home(post, project, alice, carol):
     project.memberships.filter(user=carol).update(role="manager")
     assert post("member-remove", {}, alice).redirect_chain[-1][0] == reverse("home")
+
+
+def test_a_pause_wants_a_reason(post, project, bob):
+    response = post("member-change", {"pause": "1", "reason": " "}, bob)
+    assert response.status_code == 400
+    assert project.memberships.get(user=bob).paused_at is None
+
+
+def test_a_paused_person_reads_why_and_the_manager_who_paused(post, project, bob, alice, client_of):
+    post("member-change", {"pause": "1", "reason": "Please call me."}, bob)
+    paused = client_of(bob).get(reverse("rank", args=["support"])).content.decode()
+    assert "Please call me." in paused
+    member = project.memberships.get(user=bob)
+    page = client_of(alice).get(reverse("member", args=["support", member.pk])).content.decode()
+    assert "By alice, since" in page
+    assert "Please call me." in page
+
+
+def test_two_hundred_members_are_searched_and_paged(project, alice, client_of, django_assert_max_num_queries):
+    for number in range(200):
+        make_member(project, user=make_user(f"person-{number:03}"))
+    client, url = client_of(alice), reverse("members", args=["support"])
+    with django_assert_max_num_queries(20):
+        page = client.get(url).content.decode()
+    assert page.count("Role of person-") == 49, "alice is the fiftieth"
+    assert "1–50 of 201" in page
+    found = client.get(url, {"q": "PERSON-17"}).content.decode()
+    assert found.count("Role of person-") == 10
+    assert client.get(url, {"role": "manager"}).content.decode().count("Role of ") == 1
+    assert "Nobody is found" in client.get(url, {"state": "paused"}).content.decode()
+
+
+def test_who_is_removed_could_come_back_by_an_open_link(post, project, bob):
+    post("invite", {"role": "annotator", "days": "7", "places": "9"})
+    assert "An open invitation would let them in again" in post("member-remove", {}, bob).content.decode()
