@@ -106,27 +106,32 @@ class JudgmentInput(serializers.Serializer[None]):
     seconds = serializers.FloatField(required=False, allow_null=True, default=None)
 
 
-class RankingOutput(serializers.ModelSerializer[Ranking]):
-    class Meta:
-        model = Ranking
-        fields = ["id", "comparison", "verdict", "ranks", "strength", "is_live", "supersedes", "created_at"]
-
-
 class FeedbackOutput(serializers.Serializer[Any]):
     is_right = serializers.BooleanField()
     score = serializers.FloatField(help_text="Share of the right order that was met, 0 to 1.")
-    verdict = serializers.ChoiceField(choices=Verdict.choices, help_text="The right verdict.")
+    verdict = serializers.CharField(help_text="The right verdict.")
     ranks = RanksById(help_text="The right order: {instruction id: rank}; equal ranks: either is right.")
     explanation = serializers.CharField()
 
 
-class SubmittedOutput(RankingOutput):
-    """A stored judgment, and how right it was if that is told here; mostly it is not."""
+class RankingOutput(serializers.ModelSerializer[Ranking]):
+    """A stored judgment, and how right it was where that is told; mostly it is not."""
 
     feedback = serializers.SerializerMethodField()
 
-    class Meta(RankingOutput.Meta):
-        fields = [*RankingOutput.Meta.fields, "feedback"]
+    class Meta:
+        model = Ranking
+        fields = [
+            "id",
+            "comparison",
+            "verdict",
+            "ranks",
+            "strength",
+            "is_live",
+            "supersedes",
+            "created_at",
+            "feedback",
+        ]
 
     @extend_schema_field(FeedbackOutput(allow_null=True))
     def get_feedback(self, ranking: Ranking) -> Any:
@@ -197,7 +202,7 @@ class Renew(JudgingView):
 
 
 class Submit(JudgingView):
-    @extend_schema(request=JudgmentInput, responses={200: SubmittedOutput, **REFUSED})
+    @extend_schema(request=JudgmentInput, responses={200: RankingOutput, **REFUSED})
     def post(self, request: Request, slug: str) -> Response:
         """Store my judgment."""
         given = JudgmentInput(data=request.data)
@@ -209,7 +214,7 @@ class Submit(JudgingView):
             ranking = submit(assignment=assignment, judgment=Judgment(**values), idempotency_key=key)
         except SubmitError as error:
             raise Refused(error) from error
-        return Response(SubmittedOutput(ranking).data)
+        return Response(RankingOutput(ranking).data)
 
 
 class Skip(JudgingView):

@@ -4,8 +4,9 @@ import pytest
 from django.utils import timezone
 
 from annotator.models import Assignment, Membership, Ranking
+from annotator.quality import gold
 from annotator.ranking import queue
-from tests.factories import make_comparison
+from tests.factories import make_comparison, make_completions, make_prompt
 
 pytestmark = pytest.mark.django_db
 
@@ -121,3 +122,22 @@ def test_broken_json_is_400(client, project, bob):
     client.force_login(bob)
     response = client.post("/api/projects/support/claim/", "{", content_type="application/json")
     assert response.status_code == 400
+
+
+def test_feedback_on_a_gold_question(project, call):
+    project.qualification_questions = 1
+    project.save()
+    one, two = make_completions(make_prompt(project))
+    gold.make((one.prompt, [one, two]), ranks={one.pk: 1, two.pk: 2}, explanation="Clearer.")
+    said = {"verdict": "ranked", "ranks": {one.pk: 2, two.pk: 1}, "idempotency_key": "1"}
+    stored = call("submit", assignment=call("claim").json()["id"], **said).json()
+    assert stored["feedback"] == {
+        "is_right": False,
+        "score": 0,
+        "verdict": "ranked",
+        "ranks": {str(one.pk): 1, str(two.pk): 2},
+        "explanation": "Clearer.",
+    }
+    refused = call("claim")
+    assert refused.status_code == 403
+    assert "0% right" in refused.json()["detail"]
