@@ -6,11 +6,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from annotator.views import (
     accounts,
     comparisons,
+    deciding,
     exports,
     home,
     imports,
     invitations,
     members,
+    notes,
     projects,
     prompts,
     quality,
@@ -34,6 +36,19 @@ in_project: list[URLPattern | URLResolver] = [
     path("comparisons/", comparisons.comparisons, name="comparisons"),
     path("comparisons/<int:comparison_id>/", comparisons.comparison, name="comparison"),
     path("comparisons/<int:comparison_id>/close/", comparisons.comparison_close, name="comparison-close"),
+    path(
+        "comparisons/<int:comparison_id>/adjudicate/",
+        deciding.comparison_adjudicate,
+        name="comparison-adjudicate",
+    ),
+    path(
+        "comparisons/<int:comparison_id>/withdraw/", deciding.comparison_withdraw, name="comparison-withdraw"
+    ),
+    path("comparisons/<int:comparison_id>/gold/", deciding.comparison_gold, name="comparison-gold"),
+    path("quality/gold/", deciding.gold, name="gold"),
+    path("quality/gold/<int:comparison_id>/retire/", deciding.gold_retire, name="gold-retire"),
+    path("notes/", notes.notes, name="notes"),
+    path("notes/<int:note_id>/done/", notes.note_done, name="note-done"),
     path("members/", members.members, name="members"),
     path("members/invite/", invitations.invite, name="invite"),
     path("members/invitations/<int:invitation_id>/revoke/", invitations.revoke, name="invitation-revoke"),

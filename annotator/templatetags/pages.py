@@ -29,10 +29,11 @@ NAVIGATION = [
     ("guidelines", gettext_lazy("Guidelines"), EVERYBODY, ()),
     ("prompts", gettext_lazy("Tasks"), STAFF, ("prompt", "import", "import-detail")),
     ("comparisons", gettext_lazy("Comparisons"), STAFF, ("comparison",)),
-    ("quality", gettext_lazy("Quality"), STAFF, ()),
+    ("quality", gettext_lazy("Quality"), STAFF, ("gold",)),
     ("runs", gettext_lazy("Runs"), STAFF, ("run", "run-start", "evaluation")),
     ("models", gettext_lazy("Models"), STAFF, ("promote",)),
     ("exports", gettext_lazy("Exports"), STAFF, ()),
+    ("notes", gettext_lazy("Notes"), MANAGERS, ()),
     ("members", gettext_lazy("Members"), MANAGERS, ("member", "invite")),
     ("settings", gettext_lazy("Settings"), MANAGERS, ()),
 ]
@@ -75,6 +76,8 @@ def project_navigation(context: dict[str, Any], project: Project) -> dict[str, A
             url = reverse(name, args=[project.slug])
         except NoReverseMatch:
             continue
+        if name == "notes" and (waiting := project.notes.filter(done_at=None).count()):
+            label = f"{label} ({waiting})"
         entries.append({"url": url, "label": label, "is_current": here == name or here in others})
     return {"entries": entries}
 

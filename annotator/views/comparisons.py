@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from uuid import uuid4
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,11 +16,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from annotator.access import MANAGERS, STAFF, has_role, project_for
-from annotator.models import Comparison
+from annotator.models import Comparison, GoldAnswer, Ranking
+from annotator.order_forms import DecisionForm, GoldForm
+from annotator.ranking.adjudication import refusal
+from annotator.ranking.disagreement import NEWEST, Disagreement, disagreements
 from annotator.requests import PersonRequest
 
 PER_PAGE = 25
-STATES = ("open", "done", "closed")
 
 
 @require_safe
@@ -24,10 +30,19 @@ STATES = ("open", "done", "closed")
 def comparisons(request: PersonRequest, slug: str) -> HttpResponse:
     project = project_for(request.user, slug, *STAFF)
     rows = project.comparisons.select_related("prompt")
-    found = _filtered(rows, request.GET.get("state", ""), request.GET.get("q", "").strip())
+    state = request.GET.get("state", "")
+    found: QuerySet[Comparison] | Sequence[Disagreement]
+    if state == "disagreement":
+        found = disagreements(project)
+    else:
+        found = _filtered(rows, state, request.GET.get("q", "").strip())
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    if state == "disagreement":
+        _with_comparisons(page, rows)
     context = {
         "project": project,
-        "page": Paginator(found, PER_PAGE).get_page(request.GET.get("page")),
+        "page": page,
+        "newest": NEWEST,
         "total": rows.count(),
         "query": request.GET,
     }
@@ -41,15 +56,27 @@ def comparison(request: PersonRequest, slug: str, comparison_id: int) -> HttpRes
     project = project_for(request.user, slug, *STAFF)
     row = get_object_or_404(project.comparisons.select_related("prompt"), pk=comparison_id)
     slots = list(row.slots.select_related("completion"))
+    manages = has_role(request.user, project, *MANAGERS)
+    shown = [slot.completion_id for slot in slots]
+    answer = GoldAnswer.objects.filter(comparison=row).first()
     context = {
         "project": project,
         "comparison": row,
+        "gold_answer": answer,
         "slots": slots,
         "numbers": {slot.completion_id: number for number, slot in enumerate(slots, start=1)},
         "rankings": row.rankings.select_related("annotator").order_by("-pk"),
         "leases": row.assignments.filter(state="leased").count(),
-        "manages": has_role(request.user, project, *MANAGERS),
+        "manages": manages,
     }
+    if manages and row.is_queued:
+        reason = refusal(row, request.user)
+        context["refusal"] = reason
+        if not reason:
+            context["decision_form"] = DecisionForm(
+                shown=shown, initial={"key": uuid4().hex}, auto_id="decision_%s"
+            )
+        context["gold_form"] = GoldForm(shown=shown, initial=_likely(row), auto_id="gold_%s")
     return render(request, "annotator/comparison.html", context)
 
 
@@ -72,4 +99,34 @@ def _filtered(rows: QuerySet[Comparison], state: str, text: str) -> QuerySet[Com
         rows = rows.filter(judgments_taken=F("judgments_wanted"))
     elif state == "closed":
         rows = rows.filter(is_closed=True)
+    elif state == "adjudicated":
+        rows = rows.filter(is_adjudicated=True)
+    elif state in (Comparison.Rule.GOLD, Comparison.Rule.REPEAT):
+        rows = rows.filter(rule=state)
     return rows.filter(prompt__text__icontains=text) if text else rows
+
+
+def _with_comparisons(page: Page[Disagreement], rows: QuerySet[Comparison]) -> None:
+    """Put the comparisons in place of what is known of them, with their `contradiction`."""
+    by_id = rows.in_bulk([row.comparison_id for row in page.object_list])
+    found = []
+    for known in page.object_list:
+        if known.comparison_id in by_id:
+            row = by_id[known.comparison_id]
+            row.contradiction = known.share  # type: ignore[attr-defined]
+            found.append(row)
+    page.object_list = found  # type: ignore[assignment]
+
+
+def _likely(comparison: Comparison) -> dict[str, object]:
+    """The right answer as far as the votes tell: the decision, or what most of them said."""
+    votes = Counter(
+        (verdict, tuple(sorted(ranks.items())))
+        for verdict, ranks in Ranking.objects.votes()
+        .filter(comparison=comparison)
+        .values_list("verdict", "ranks")
+    )
+    if not votes:
+        return {}
+    (verdict, ranks), _count = votes.most_common(1)[0]
+    return {"verdict": verdict, **{f"rank-{key}": rank for key, rank in ranks}}

@@ -5,7 +5,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotator import urls
-from annotator.models import Completion, Invitation, PromptImport
+from annotator.models import Completion, Invitation, Note, PromptImport
+from annotator.quality import gold
 from tests.factories import make_comparison, make_guideline, make_user
 
 ALLOWED = {
@@ -26,6 +27,13 @@ ALLOWED = {
     "comparisons": "alice dana",
     "comparison": "alice dana",
     "comparison-close": "alice",
+    "comparison-adjudicate": "alice",
+    "comparison-withdraw": "alice",
+    "comparison-gold": "alice",
+    "gold": "alice dana",
+    "gold-retire": "alice",
+    "notes": "alice",
+    "note-done": "alice",
     "members": "alice",
     "invite": "alice",
     "invitation-revoke": "alice",
@@ -33,10 +41,15 @@ ALLOWED = {
     "member-change": "alice",
     "member-remove": "alice",
     "quality": "alice dana",
+    "quality-annotators": "alice dana",
+    "quality-refresh": "alice dana",
+    "quality-state": "alice dana",
+    "quality-csv": "alice dana",
     "exports": "alice dana",
     "export-download": "alice dana",
 }
 POSTED = {
+    "quality-refresh",
     "rank-next",
     "rank-submit",
     "rank-undo",
@@ -44,6 +57,11 @@ POSTED = {
     "rank-renew",
     "import-cancel",
     "comparison-close",
+    "comparison-adjudicate",
+    "comparison-withdraw",
+    "comparison-gold",
+    "gold-retire",
+    "note-done",
     "invite",
     "invitation-revoke",
     "member-change",
@@ -56,6 +74,9 @@ def address(project, alice, bob, dana):
     """name → its URL in the project, with rows for its numbers."""
     make_guideline(project)
     comparison = make_comparison(project)
+    first, second = comparison.completions.all()
+    question = gold.make(comparison, ranks={first.pk: 1, second.pk: 2})
+    note = Note.objects.create(project=project, author=bob, text="The task is unclear.")
     batch = PromptImport.objects.create(project=project, name="tasks.tsv", sha256="0" * 64, file="none")
     invitation = Invitation.objects.create(project=project, secret_hash="0" * 64, expires_at=timezone.now())
     numbers = {
@@ -64,11 +85,17 @@ def address(project, alice, bob, dana):
         "import-cancel": batch.pk,
         "comparison": comparison.pk,
         "comparison-close": comparison.pk,
+        "comparison-adjudicate": comparison.pk,
+        "comparison-withdraw": comparison.pk,
+        "comparison-gold": comparison.pk,
+        "gold-retire": question.comparison_id,
+        "note-done": note.pk,
         "member": project.memberships.get(user=dana).pk,
         "invitation-revoke": invitation.pk,
         "member-change": project.memberships.get(user=dana).pk,
         "member-remove": project.memberships.get(user=bob).pk,
         "export-download": "trl",
+        "quality-csv": "annotators",
     }
 
     def find(name):
