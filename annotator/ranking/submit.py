@@ -141,6 +141,8 @@ def undo(*, annotator: User, ranking: Ranking, idempotency_key: str) -> Ranking:
             return _same(known, known.supersedes_id == ranking.pk)
         if held.annotator_id != annotator.pk:
             raise InvalidJudgment(_("You can undo only your own judgments."))
+        if ranking.is_adjudication:
+            raise InvalidJudgment(_("A decision is withdrawn on the comparison's page."))
         if not Ranking.objects.filter(pk=ranking.pk, is_live=True).update(is_live=False):
             raise InvalidJudgment(_("This judgment has been undone already."))
         _remove_improvement(ranking)

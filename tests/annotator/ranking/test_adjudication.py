@@ -7,7 +7,7 @@ from annotator.quality import wins
 from annotator.ranking import queue
 from annotator.ranking.adjudication import adjudicate, withdraw
 from annotator.ranking.pairs import pairs_of
-from annotator.ranking.submit import InvalidJudgment, Judgment
+from annotator.ranking.submit import InvalidJudgment, Judgment, undo
 from tests.factories import make_comparison, make_member, make_ranking
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +128,10 @@ def test_the_managers_own_lease_is_given_back(project, alice, bob):
     assert held.state == Assignment.State.RELEASED
     assert (comparison.judgments_taken, comparison.judgments_wanted) == (2, 3)
     assert queue.claim_next(annotator=alice, project=project) is None
+
+
+def test_the_ranking_page_does_not_undo_a_decision(alice, disputed):
+    ranking = decide(disputed, alice)
+    with pytest.raises(InvalidJudgment):
+        undo(annotator=alice, ranking=ranking, idempotency_key="undo")
+    assert Ranking.objects.votes().get() == ranking
