@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from annotator.models import Project
 from annotator.prompts import importing
+from annotator.quality import reports
 from annotator.ranking import queue
 
 
@@ -29,3 +31,20 @@ def sweep_leases() -> int:
     while count := queue.sweep_expired():
         ended += count
     return ended
+
+
+@shared_task
+def compute_quality(project_id: int) -> None:
+    """Compute one project's quality report."""
+    project = Project.objects.filter(pk=project_id).first()
+    if project is not None:
+        reports.compute(project)
+
+
+@shared_task
+def sweep_quality() -> int:
+    """Bring the reports of projects with new judgments up to date; how many."""
+    projects = reports.due()
+    for project_id in projects:
+        compute_quality(project_id)
+    return len(projects)

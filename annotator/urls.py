@@ -17,13 +17,17 @@ from annotator.views import (
     prompts,
     quality,
     ranking,
+    second_thoughts,
 )
 
 in_project: list[URLPattern | URLResolver] = [
     path("rank/", ranking.rank, name="rank"),
     path("rank/next/", ranking.rank_next, name="rank-next"),
     path("rank/submit/", ranking.rank_submit, name="rank-submit"),
-    path("rank/undo/", ranking.rank_undo, name="rank-undo"),
+    path("rank/undo/", second_thoughts.rank_undo, name="rank-undo"),
+    path("rank/latest/", second_thoughts.rank_latest, name="rank-latest"),
+    path("rank/progress/", second_thoughts.rank_progress, name="rank-progress"),
+    path("rank/note/", second_thoughts.rank_note, name="rank-note"),
     path("rank/skip/", ranking.rank_skip, name="rank-skip"),
     path("rank/renew/", ranking.rank_renew, name="rank-renew"),
     path("guidelines/", projects.guidelines, name="guidelines"),
@@ -56,6 +60,10 @@ in_project: list[URLPattern | URLResolver] = [
     path("members/<int:member_id>/change/", members.member_change, name="member-change"),
     path("members/<int:member_id>/remove/", members.member_remove, name="member-remove"),
     path("quality/", quality.quality, name="quality"),
+    path("quality/annotators/", quality.quality_annotators, name="quality-annotators"),
+    path("quality/refresh/", quality.quality_refresh, name="quality-refresh"),
+    path("quality/state/", quality.quality_state, name="quality-state"),
+    path("quality/<slug:table>.csv", quality.quality_csv, name="quality-csv"),
     path("exports/", exports.exports, name="exports"),
     path("exports/<slug:format_name>/", exports.export_download, name="export-download"),
 ]

@@ -9,8 +9,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotator.models import Project
+from annotator.plots import Plot, Series
 from rlhf.models import Evaluation
-from rlhf.plots import Plot, Series
 
 Point = dict[str, Any]
 

@@ -2,35 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
 from django.utils.translation import gettext as _
 
+from annotator.plots import Plot, Series
 from rlhf.models import Run
-
-
-@dataclass(frozen=True)
-class Series:
-    """One line: the key of the records' values, and of its interval where it has one."""
-
-    key: str
-    label: str
-    low: str = ""
-    high: str = ""
-
-
-@dataclass(frozen=True)
-class Plot:
-    key: str
-    title: str
-    unit: str
-    series: tuple[Series, ...]
-    hint: str = ""
-    percent: bool = False
-    level: dict[str, Any] | None = field(default=None)
-    """A line across the plot: {"value", "label"}."""
 
 
 def plots_of(run: Run) -> list[Plot]:
@@ -123,7 +98,3 @@ def _policy_plots(run: Run) -> list[Plot]:
         ),
         Plot("length", _("Length"), _("tokens an instruction"), (Series("length", _("Length")),)),
     ]
-
-
-def as_json(plots: Iterable[Plot]) -> list[dict[str, Any]]:
-    return [asdict(plot) for plot in plots]

@@ -167,7 +167,8 @@ def _blocks(rows: Floats) -> Floats:
 
 
 def _ratio(over: Floats, under: Floats) -> Floats:
-    return np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0)
+    ratio: Floats = np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0)
+    return ratio
 
 
 def _sign(number: int) -> int:

@@ -1,33 +1,35 @@
-"""What each annotator's judgments look like: how many, how fast, ties, first places, agreement."""
+"""What each annotator's judgments look like: how many, how fast, ties, first places, gold, repeats."""
 
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import islice
 from typing import Any
 
-from annotator.models import Project, Ranking, User, Verdict
+from annotator.models import Comparison, Project, Ranking, Verdict
 from annotator.quality.agreement import credits
-from annotator.quality.progress import start_of_day
+from annotator.quality.votes import Judged
 
 
 @dataclass
 class Person:
-    """One annotator's row."""
+    """One annotator's figures."""
 
-    user: User
     judgments: int = 0
-    today: int = 0
     ranked: int = 0
     ties: int = 0
     preferences: int = 0
     first_preferred: int = 0
-    seconds: list[float] = field(default_factory=list)
+    seconds: array[float] = field(default_factory=lambda: array("f"))
     credit: float = 0.0
     pairs: int = 0
+    gold_sum: float = 0.0
+    golds: int = 0
+    repeat_credit: float = 0.0
+    repeat_pairs: int = 0
 
     @property
     def pace(self) -> float | None:
@@ -48,47 +50,77 @@ class Person:
         """Share of pairs on which others, who judged the same comparison, say the same; ties are half."""
         return self.credit / self.pairs if self.pairs else None
 
+    @property
+    def gold(self) -> float | None:
+        """Mean score on gold questions."""
+        return self.gold_sum / self.golds if self.golds else None
 
-def of_project(project: Project) -> list[Person]:
-    """A row for everybody who has judged, the busiest first. Reads each live ranking once."""
-    people: dict[int, Person] = {}
-    rankings = Ranking.objects.live().filter(comparison__project=project)
-    rows = rankings.order_by("comparison", "pk").values(
-        "annotator", "comparison", "verdict", "ranks", "order", "seconds", "created_at"
+    @property
+    def self_agreement(self) -> float | None:
+        """Share of pairs ordered alike when the same comparison was shown again, swapped; ties are half."""
+        return self.repeat_credit / self.repeat_pairs if self.repeat_pairs else None
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count one judgment."""
+        self.judgments += 1
+        if row["seconds"] is not None:
+            self.seconds.append(row["seconds"])
+        if row["gold_score"] is not None:
+            self.gold_sum += row["gold_score"]
+            self.golds += 1
+        ranks = row["ranks"]
+        if row["verdict"] != Verdict.RANKED or not ranks:
+            return
+        self.ranked += 1
+        self.ties += len(set(ranks.values())) < len(ranks)
+        best = [key for key, rank in ranks.items() if rank == min(ranks.values())]
+        if len(best) == 1 and row["order"]:
+            self.preferences += 1
+            self.first_preferred += int(best[0]) == row["order"][0]
+
+
+class People(dict[int, Person]):
+    """The figures by the annotators' ids."""
+
+    def __missing__(self, annotator: int) -> Person:
+        person = self[annotator] = Person()
+        return person
+
+    def add_agreement(self, judged: Judged) -> None:
+        """Credit everybody with what the others of the comparison say."""
+        for number, one in enumerate(judged.votes):
+            for other in judged.votes[:number]:
+                for earned in credits(one.ranks, other.ranks):
+                    for annotator in (one.annotator, other.annotator):
+                        self[annotator].credit += earned
+                        self[annotator].pairs += 1
+
+    def add_repeats(self, project: Project) -> None:
+        """Compare the answers to repeats with those that the same people gave before."""
+        for annotator, now, before in repeats_of(project):
+            for earned in credits(now, before):
+                self[annotator].repeat_credit += earned
+                self[annotator].repeat_pairs += 1
+
+
+def repeats_of(project: Project) -> Iterator[tuple[int, dict[str, int], dict[str, int]]]:
+    """(annotator, ranks of the repeat, ranks before) of every repeat that was ordered both times."""
+    ranked = Ranking.objects.live().filter(verdict=Verdict.RANKED)
+    again = (
+        ranked.filter(comparison__project=project, comparison__rule=Comparison.Rule.REPEAT)
+        .order_by("pk")
+        .values_list("annotator", "comparison__repeats", "ranks")
     )
-    users = User.objects.in_bulk(list(rankings.order_by().values_list("annotator", flat=True).distinct()))
-    today = start_of_day()
-    for _, group in groupby(rows.iterator(chunk_size=2000), key=lambda row: row["comparison"]):
-        votes = list(group)
-        for row in votes:
-            person = people.setdefault(row["annotator"], Person(users[row["annotator"]]))
-            person.judgments += 1
-            person.today += row["created_at"] >= today
-            if row["seconds"] is not None:
-                person.seconds.append(row["seconds"])
-            if row["verdict"] == Verdict.RANKED:
-                _count_ranking(person, row)
-        _count_agreement(people, [row for row in votes if row["verdict"] == Verdict.RANKED])
-    return sorted(people.values(), key=lambda person: (-person.judgments, person.user.username))
-
-
-def _count_ranking(person: Person, row: Mapping[str, Any]) -> None:
-    ranks = row["ranks"]
-    person.ranked += 1
-    person.ties += len(set(ranks.values())) < len(ranks)
-    best = [key for key, rank in ranks.items() if rank == min(ranks.values())]
-    if len(best) == 1:
-        person.preferences += 1
-        person.first_preferred += int(best[0]) == row["order"][0]
-
-
-def _count_agreement(people: dict[int, Person], votes: Sequence[Mapping[str, Any]]) -> None:
-    earned: dict[int, list[float]] = defaultdict(list)
-    for number, one in enumerate(votes):
-        for other in votes[:number]:
-            points = list(credits(one["ranks"], other["ranks"]))
-            earned[one["annotator"]] += points
-            earned[other["annotator"]] += points
-    for annotator, points in earned.items():
-        people[annotator].credit += sum(points)
-        people[annotator].pairs += len(points)
+    found = again.iterator(chunk_size=500)
+    while rows := list(islice(found, 500)):
+        asked = {comparison for _, comparison, _ in rows}
+        first = {
+            (annotator, comparison): ranks
+            for annotator, comparison, ranks in ranked.filter(
+                comparison__in=asked, is_adjudication=False
+            ).values_list("annotator", "comparison", "ranks")
+        }
+        for annotator, comparison, ranks in rows:
+            before = first.get((annotator, comparison)) if comparison else None
+            if before:
+                yield annotator, ranks, before

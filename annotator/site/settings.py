@@ -187,6 +187,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep-leases": {"task": "annotator.tasks.sweep_leases", "schedule": 30.0},
     "sweep-imports": {"task": "annotator.tasks.sweep_imports", "schedule": 10.0},
+    "sweep-quality": {"task": "annotator.tasks.sweep_quality", "schedule": 60.0},
     "sweep-runs": {"task": "rlhf.tasks.sweep_runs", "schedule": 5.0},
 }
 

@@ -13,9 +13,10 @@ from django.views.decorators.http import require_safe
 
 from annotator.access import project_for
 from annotator.models import Project, Role
+from annotator.plots import as_json
 from annotator.quality import progress
 from annotator.requests import PersonRequest
-from rlhf import curves, facts, overview, plots
+from rlhf import curves, facts, overview
 from rlhf.views.roles import role_of
 
 EVENTS = 6
@@ -34,7 +35,7 @@ def project(request: PersonRequest, slug: str) -> HttpResponse:
         if request.GET.get("seen") == context["fingerprint"]:
             return HttpResponse(status=204)
         return render(request, "rlhf/_overview_live.html", context)
-    context["plots"] = plots.as_json(curves.plots_of())
+    context["plots"] = as_json(curves.plots_of())
     return render(request, "rlhf/overview.html", context)
 
 

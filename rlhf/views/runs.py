@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.models import Completion, Project, Prompt
+from annotator.plots import as_json
 from annotator.requests import PersonRequest
 from rlhf import plots, run_data, runs
 from rlhf.forms import FORMS
@@ -67,7 +68,7 @@ def run(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
             response["HX-Refresh"] = "true"
         return response
     context |= {
-        "plots": plots.as_json(plots.plots_of(run)),
+        "plots": as_json(plots.plots_of(run)),
         "report": report_of(run),
         "promoted": runs.promoted_policy(project),
     }

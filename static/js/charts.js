@@ -1,5 +1,5 @@
-// Draws plots with uPlot into the frames of templates/rlhf/_plot.html, from the specs that the
-// server writes (rlhf/plots.py). Lines differ by dash as well as by colour; every plot has a table.
+// Draws plots with uPlot into the frames of templates/_plot.html, from the specs that the
+// server writes (annotator/plots.py). Lines differ by dash as well as by colour; every plot has a table.
 
 /* global uPlot */
 
@@ -39,7 +39,7 @@ export class Plot {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.rebuild());
   }
 
-  // Rows are {x, values}; `whole` is the last x that will come, if that is known.
+  // Rows are {x, values, label}: the label, if there is one, stands for x on the axis; `whole` is the last x that will come, if that is known.
   show(rows, whole = 0) {
     this.rows = rows.filter((row) => this.spec.series.some((line) => isNumber(row.values[line.key])));
     this.whole = whole;
@@ -93,7 +93,8 @@ export class Plot {
         {
           stroke: text, font, grid: { show: false }, ticks: { ...grid, size: 4 }, size: 24, gap: 3,
           label: this.figure.dataset.xLabel, labelFont: font, labelSize: 18, labelGap: 0,
-          incrs: STEPS, space: 40,
+          incrs: STEPS, space: this.rows.some((row) => row.label) ? 64 : 40,
+          values: (_, splits) => splits.map((split) => this.nameOf(split)),
         },
         {
           stroke: text, font, grid, ticks: { show: false }, size: Y_AXIS_WIDTH, gap: 6, space: 34,
@@ -108,7 +109,8 @@ export class Plot {
           width: 2,
           dash: DASHES[i],
           spanGaps: true,
-          points: { show: this.rows.length < 3 || this.pad > 0, size: 7, fill: css("--surface"), width: 2 },
+          ...(this.spec.bars ? { paths: uPlot.paths.bars({ size: [0.8, 48] }), fill: css(`--plot-${i + 1}`) } : {}),
+          points: { show: !this.spec.bars && (this.rows.length < 3 || this.pad > 0), size: 7, fill: css("--surface"), width: 2 },
         })),
       ],
       hooks: {
@@ -125,11 +127,18 @@ export class Plot {
     return last > first || this.pad ? [first - this.pad, last + this.pad] : [first - 1, last + 1];
   }
 
+  // What the axis and the table call an x: its label where the rows have labels (nothing between them).
+  nameOf(x) {
+    if (!this.rows.some((row) => row.label)) return String(x);
+    return this.rows.find((row) => row.x === x)?.label ?? "";
+  }
+
   yRange() {
     const all = this.rows.flatMap((row) =>
       this.spec.series.flatMap((line) => [line.key, line.low, line.high].map((key) => row.values[key])),
     );
     if (this.spec.level) all.push(this.spec.level.value);
+    if (this.spec.bars) return [0, 1.08 * Math.max(1, ...all.filter(isNumber))];
     const found = all.filter(isNumber);
     const low = Math.min(...found);
     const high = Math.max(...found);
@@ -221,7 +230,7 @@ export class Plot {
     const body = table.createTBody();
     for (const row of this.rows) {
       const line = body.insertRow();
-      for (const words of [String(row.x), ...this.spec.series.map((s) => this.cell(row, s))]) {
+      for (const words of [this.nameOf(row.x), ...this.spec.series.map((s) => this.cell(row, s))]) {
         const cell = line.insertCell();
         cell.className = "number";
         cell.textContent = words;

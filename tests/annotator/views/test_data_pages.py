@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from annotator.models import Event, Prompt, PromptImport
 from annotator.prompts import importing
-from annotator.quality import people, wins
+from annotator.quality import reports, wins
 from annotator.ranking import queue, submit
 from annotator.views.exports import count_pairs
 from tests.factories import make_comparison, make_completions, make_prompt, make_ranking, make_user
@@ -154,29 +154,16 @@ def test_a_closed_comparison_is_not_handed_out(project, alice, bob, client_of):
     assert queue.claim_next(annotator=bob, project=project) is not None
 
 
-def test_people_count_pace_ties_first_places_and_agreement(project, bob, carol):
+def test_quality_counts_pace_and_agreement(get, project, bob, carol):
     project.judgments_wanted = 2
     project.save()
     for seconds in (10, 20, 90):
         make_comparison(project)
         make_ranking(project, bob, first=0, seconds=seconds)
         make_ranking(project, carol, first=0 if seconds < 90 else 1)
-    mine = next(person for person in people.of_project(project) if person.user == bob)
-    assert (mine.judgments, mine.today, mine.pace, mine.tie_share) == (3, 3, 20, 0)
-    assert (mine.pairs, mine.agreement) == (3, pytest.approx(2 / 3))
-
-
-def test_the_first_share_is_of_what_was_shown_first(project, bob):
-    for _ in range(4):
-        make_comparison(project)
-        assignment = queue.claim_next(annotator=bob, project=project)
-        first, second = assignment.order
-        submit.submit(
-            assignment=assignment,
-            judgment=submit.Judgment(ranks={first: 1, second: 2}),
-            idempotency_key=f"key-{assignment.pk}",
-        )
-    assert people.of_project(project)[0].first_share == 1
+    mine = reports.compute(project).figures["people"][str(bob.pk)]
+    assert (mine["judgments"], mine["pace"], mine["tie_share"]) == (3, 20, 0)
+    assert (mine["pairs"], mine["agreement"]) == (3, pytest.approx(2 / 3))
 
 
 def test_quality_marks_simulated_annotators(get, project, bob):
@@ -187,10 +174,11 @@ def test_quality_marks_simulated_annotators(get, project, bob):
     make_comparison(project, wanted=2)
     make_ranking(project, machine)
     make_ranking(project, bob)
+    reports.compute(project)
     content = get("quality")
-    assert "simulated" in content
-    assert "Agreement, people only" in content
+    assert "With simulated annotators" not in content  # only one person: nobody to agree with
     assert "95 % interval" in content
+    assert "simulated" in get("quality-annotators")
 
 
 def test_quality_of_an_empty_project_says_so(get):
