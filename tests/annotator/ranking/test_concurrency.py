@@ -1,5 +1,6 @@
 """Real threads with connections of their own, on the database that the settings name."""
 
+import random
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ import pytest
 from django.db import close_old_connections, connections
 
 from annotator.models import Assignment, Comparison, Completion, Prompt, Ranking
+from annotator.quality import gold
 from annotator.ranking import queue
 from annotator.ranking.queue import NewComparison
 from annotator.ranking.submit import Judgment, LeaseLost, submit, undo
@@ -152,6 +154,45 @@ def test_many_late_submits_fill_one_place(project, people):
 
     stored = together(*[lambda assignment=assignment: attempt(assignment) for assignment in held])
     assert len([ranking for ranking in stored if ranking]) == 1
+    assert_counts_fit()
+
+
+def test_tabs_of_one_person_never_get_the_same_repeat_twice(project, people):
+    project.repeat_rate = 0.5
+    project.save()
+    for _ in range(8 + 2 * THREADS):
+        make_comparison(project)
+    repeat = random.Random(1)
+    repeat.random = lambda: 0.25
+    for number in range(12):
+        held = queue.claim_next(annotator=people[0], project=project)
+        submit(assignment=held, judgment=ranks(held), idempotency_key=str(number))
+    claim = lambda: queue.claim_next(  # noqa: E731
+        annotator=people[0], project=project, holding=range(10_000), chance=repeat
+    )
+    claimed = together(*[claim] * THREADS)
+    assert len({assignment.comparison_id for assignment in claimed}) == THREADS
+    repeats = list(Comparison.objects.filter(reserved_for=people[0]).values_list("repeats", flat=True))
+    assert len(repeats) == len(set(repeats)) >= 4
+    assert_counts_fit()
+
+
+def test_everybody_answers_a_gold_question_at_once(project, people):
+    project.gold_rate = 0.5
+    project.save()
+    make_comparison(project, wanted=THREADS)
+    one, two = make_completions(make_prompt(project))
+    right = gold.make((one.prompt, [one, two]), ranks={one.pk: 1, two.pk: 2})
+    always = random.Random(1)
+    always.random = lambda: 0.0
+
+    def work(person):
+        held = queue.claim_next(annotator=person, project=project, chance=always)
+        return submit(assignment=held, judgment=ranks(held), idempotency_key="gold")
+
+    given = together(*[lambda person=person: work(person) for person in people])
+    assert {ranking.comparison_id for ranking in given} == {right.comparison_id}
+    assert all(ranking.gold_score is not None for ranking in given)
     assert_counts_fit()
 
 

@@ -13,7 +13,8 @@ HERE = Path(__file__).parent
 @pytest.mark.real
 @pytest.mark.timeout(300)
 def test_the_queue_does_the_same_on_postgres(postgres_url):
-    files = [str(HERE / name) for name in ("test_queue.py", "test_submit.py", "test_concurrency.py")]
+    names = ("test_queue.py", "test_submit.py", "test_dealing.py", "test_concurrency.py")
+    files = [str(HERE / name) for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files],
         env={**os.environ, "DATABASE_URL": postgres_url},
