@@ -76,9 +76,10 @@ def project_navigation(context: dict[str, Any], project: Project) -> dict[str, A
             url = reverse(name, args=[project.slug])
         except NoReverseMatch:
             continue
+        text = str(label)
         if name == "notes" and (waiting := project.notes.filter(done_at=None).count()):
-            label = f"{label} ({waiting})"
-        entries.append({"url": url, "label": label, "is_current": here == name or here in others})
+            text = f"{label} ({waiting})"
+        entries.append({"url": url, "label": text, "is_current": here == name or here in others})
     return {"entries": entries}
 
 

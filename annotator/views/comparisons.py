@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 from django.contrib import messages
@@ -59,7 +60,7 @@ def comparison(request: PersonRequest, slug: str, comparison_id: int) -> HttpRes
     manages = has_role(request.user, project, *MANAGERS)
     shown = [slot.completion_id for slot in slots]
     answer = GoldAnswer.objects.filter(comparison=row).first()
-    context = {
+    context: dict[str, Any] = {
         "project": project,
         "comparison": row,
         "gold_answer": answer,
@@ -106,16 +107,16 @@ def _filtered(rows: QuerySet[Comparison], state: str, text: str) -> QuerySet[Com
     return rows.filter(prompt__text__icontains=text) if text else rows
 
 
-def _with_comparisons(page: Page[Disagreement], rows: QuerySet[Comparison]) -> None:
+def _with_comparisons(page: Page[Any], rows: QuerySet[Comparison]) -> None:
     """Put the comparisons in place of what is known of them, with their `contradiction`."""
     by_id = rows.in_bulk([row.comparison_id for row in page.object_list])
     found = []
     for known in page.object_list:
         if known.comparison_id in by_id:
             row = by_id[known.comparison_id]
-            row.contradiction = known.share  # type: ignore[attr-defined]
+            row.contradiction = known.share
             found.append(row)
-    page.object_list = found  # type: ignore[assignment]
+    page.object_list = found
 
 
 def _likely(comparison: Comparison) -> dict[str, object]:
