@@ -114,7 +114,7 @@ def _with_comparisons(page: Page[Any], rows: QuerySet[Comparison]) -> None:
     for known in page.object_list:
         if known.comparison_id in by_id:
             row = by_id[known.comparison_id]
-            row.contradiction = known.share
+            row.contradiction = known.share  # type: ignore[attr-defined]
             found.append(row)
     page.object_list = found
 
