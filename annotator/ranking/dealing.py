@@ -119,6 +119,24 @@ def deal_to_qualify(membership: Membership, annotator: User, chance: random.Rand
     return Dealt(_read(chance.choice(fresh)))
 
 
+@dataclass(frozen=True)
+class Round:
+    """Where somebody stands in the qualification round: at which question of how many."""
+
+    at: int
+    of: int
+
+
+def round_of(membership: Membership) -> Round | None:
+    """The round that the person is in, if they are in one; what they hold counts."""
+    project, annotator = membership.project, membership.user
+    if not must_qualify(membership, annotator, project):
+        return None
+    standing = _standing(annotator, project)
+    of = standing.needed(project.qualification_questions)
+    return Round(min(of, len(standing.scores) + standing.held), of) if of else None
+
+
 def settle(annotator: User, project: Project) -> None:
     """End the qualification round of this person if their last answer was in it."""
     if not project.qualification_questions or annotator.is_simulated:

@@ -11,9 +11,16 @@ export class Clock {
     this.since = document.hidden ? null : performance.now();
   }
 
+  // While something stands before the comparison.
+  hold(isHeld) {
+    this.tick();
+    this.isHeld = isHeld;
+    this.since = isHeld ? null : performance.now();
+  }
+
   tick() {
     if (this.since !== null) this.total += performance.now() - this.since;
-    this.since = document.hidden ? null : performance.now();
+    this.since = document.hidden || this.isHeld ? null : performance.now();
   }
 
   get seconds() {

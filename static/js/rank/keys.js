@@ -15,7 +15,9 @@ function handle(event, page) {
   const { target, repeat } = event;
   const key = event.key.toLowerCase();
   const isEnter = key === "enter";
+  if (page.isCovered()) return false; // a dialog has the keyboard
   if (isEnter && (event.ctrlKey || event.metaKey)) {
+    if (!repeat && target.id === "note-text") return run(page, "note-send");
     if (!repeat) page.submit();
     return true;
   }
@@ -39,7 +41,7 @@ function enter(target, page) {
 
 function single(key, page) {
   const keys = page.keys();
-  const everywhere = { z: "undo", "?": "legend", [keys.guidelines ?? "g"]: "guidelines" };
+  const everywhere = { z: "undo", l: "latest", o: "note", "?": "legend", [keys.guidelines ?? "g"]: "guidelines" };
   if (key in everywhere) return run(page, everywhere[key]);
   if (!page.hasOne()) return false;
   const here = {
@@ -48,6 +50,8 @@ function single(key, page) {
     [keys.improve]: "panel-improve",
     w: "panel-why",
     x: "panel-cannot",
+    s: "whole",
+    y: "together",
     ...(keys.differences && { [keys.differences]: "differences" }),
   };
   if (key in here) return run(page, here[key]);

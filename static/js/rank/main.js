@@ -1,6 +1,7 @@
 // The ranking page: puts comparisons on the screen, listens to keys and clicks, hands judgments to the
 // outbox. What is said beside the answer is in extras.js, the answers in pair.js and cards.js.
 
+import { Feedback, fillOnOpening, Latest, Note } from "./beside.js";
 import { Cards } from "./cards.js";
 import { Clock } from "./clock.js";
 import { showDifferences } from "./difference.js";
@@ -8,6 +9,7 @@ import { Drafts } from "./drafts.js";
 import { Extras } from "./extras.js";
 import { Guidelines } from "./guidelines.js";
 import { listenToKeys } from "./keys.js";
+import { LongTexts } from "./long.js";
 import { Outbox } from "./outbox.js";
 import { Pair } from "./pair.js";
 import { post, Refused, SignedOut } from "./server.js";
@@ -29,12 +31,13 @@ const guidelines = new Guidelines(store, () => byId("task-heading")?.focus());
 let answer = null; // the Pair or Cards on the screen
 let extras = null;
 let undoKey = null;
+let undoing = null; // what the key is for
 let wasOffline = false;
 
 const outbox = new Outbox(store, urls.submit, {
   sent({ what }, reply) {
     byId("undo").disabled = false;
-    today.set(reply.progress, outbox.entries.length);
+    if (reply.feedback) feedback.show(reply.feedback);
     if (wasOffline && !outbox.entries.length) {
       wasOffline = false;
       say(words.sentLater, "good");
@@ -53,11 +56,13 @@ const outbox = new Outbox(store, urls.submit, {
     const sentence = fillIn(isSignedOut ? words.keptSignedOut : words.kept, { n: count });
     say(store.isLasting ? sentence : `${sentence} ${words.notStorable}`, "warn");
   },
+  paused: showPause,
 });
 
 const supply = new Supply(urls, Number(urls.lease), outbox, {
   arrived() {
     if (!supply.current) advance();
+    else if (!byId("paused").hidden) showOnly(""); // the pause is lifted
   },
   empty() {
     if (!supply.current) showOnly("nothing");
@@ -66,10 +71,27 @@ const supply = new Supply(urls, Number(urls.lease), outbox, {
     byId("sign-in-again").hidden = !(error instanceof SignedOut);
     if (!supply.current) showOnly("unreachable");
   },
+  paused: showPause,
+  counted(progress) {
+    today.set(progress, outbox.entries.length);
+  },
   lost() {
     say(words.lost, "warn");
   },
 });
+
+const feedback = new Feedback({
+  opened: () => clock.hold(true),
+  closed: () => clock.hold(false),
+});
+const latest = new Latest(urls.latest, words);
+const note = new Note(store, urls.note, words, { said: (...said) => say(...said), closed: leaveText });
+const long = new LongTexts(store, () => {
+  const button = document.querySelector("[data-act=together]");
+  button.hidden = long.folded.length < 2;
+  button.setAttribute("aria-pressed", String(long.isTogether));
+});
+fillOnOpening(document.querySelector(".today-menu"), urls.progress, words);
 
 // ---- the screen ----
 
@@ -80,10 +102,20 @@ function say(sentence, kind = "") {
 }
 
 function showOnly(id) {
-  for (const name of ["nothing", "loading", "unreachable"]) byId(name).hidden = name !== id;
+  for (const name of ["nothing", "loading", "unreachable", "paused"]) byId(name).hidden = name !== id;
   const hasOne = id === "";
   byId("stage-place").hidden = byId("answer-place").hidden = !hasOne;
   byId("foot-actions").hidden = !hasOne;
+}
+
+// Who is paused sees why; what is on the screen and not sent stays for when it is lifted.
+function showPause(reason) {
+  const isNew = byId("paused").hidden;
+  byId("paused").querySelector("[data-reason]").textContent = reason;
+  showOnly("paused");
+  if (!isNew) return;
+  say(words.pausedKept, "warn");
+  byId("paused").focus();
 }
 
 function present(item, given = null) {
@@ -119,9 +151,11 @@ function setUp(item) {
   }
   for (const details of item.stage.querySelectorAll("details[data-remember]")) {
     const name = details.dataset.remember;
-    details.open = store.get(name, !matchMedia("(max-width: 48rem)").matches);
+    const opensByItself = name === "examples" && !matchMedia("(max-width: 48rem)").matches;
+    details.open = store.get(name, opensByItself);
     details.addEventListener("toggle", () => store.set(name, details.open));
   }
+  long.watch(item.stage);
   clock.restart();
 }
 
@@ -156,7 +190,7 @@ function chosen() {
 }
 
 function submit(verdict = "ranked") {
-  if (!supply.current || guidelines.isBlocking) return;
+  if (!supply.current || guidelines.isBlocking || !byId("paused").hidden) return;
   if (verdict === "all_bad" && !urls.allBad) return;
   const given = { verdict, ...answer.read(), ...extras.read() };
   const problem = {
@@ -188,9 +222,9 @@ async function skip() {
   const { current } = supply;
   if (!current) return;
   try {
-    const reply = await post(urls.skip, { assignment: current.id, reason: extras.reason });
+    await post(urls.skip, { assignment: current.id, reason: extras.reason });
     drafts.remove(current.id);
-    today.set(reply.progress, outbox.entries.length);
+    today.skip();
     say(words.skipped);
     if (supply.current === current) advance();
   } catch (error) {
@@ -198,7 +232,8 @@ async function skip() {
   }
 }
 
-async function undo() {
+// Take a judgment back: the latest, or the one named.
+async function undo(ranking = null) {
   if (byId("undo").disabled || undo.isRunning) return;
   undo.isRunning = true;
   try {
@@ -207,14 +242,16 @@ async function undo() {
       say(words.undoWaits, "warn");
       return;
     }
+    if (ranking !== undoing) undoKey = null;
+    undoing = ranking;
     undoKey ??= newKey();
-    const reply = await post(urls.undo, { key: undoKey });
+    const reply = await post(urls.undo, { key: undoKey, ranking });
     undoKey = null;
     const item = parse(reply.html);
     supply.insert(item);
     present(item, reply.judgment);
     byId("undo").disabled = !reply.can_undo;
-    today.set(reply.progress, 0);
+    today.add(-1);
     say(words.undone);
   } catch (error) {
     if (error instanceof Refused) undoKey = null;
@@ -247,6 +284,8 @@ function leaveText() {
 function close() {
   extras?.close();
   toggleLegend(false);
+  note.toggle(false);
+  latest.toggle(false);
   guidelines.close();
   leaveText();
   if (extras) refresh();
@@ -256,7 +295,17 @@ const actions = {
   "all-bad": () => submit("all_bad"),
   cannot: () => submit("cannot_judge"),
   skip,
-  undo,
+  undo: () => undo(),
+  change: (button) => {
+    latest.toggle(false);
+    undo(Number(button.dataset.ranking));
+  },
+  latest: () => latest.toggle(),
+  note: () => note.toggle(),
+  "note-send": () => note.send(supply.current?.id ?? null),
+  whole: () => long.toggleWhole(),
+  together: () => long.toggleTogether(),
+  "feedback-close": () => {}, // the dialog sees to it
   close,
   legend: () => toggleLegend(),
   "panel-flags": () => togglePanel("panel-flags"),
@@ -277,9 +326,9 @@ const actions = {
 };
 
 document.addEventListener("click", (event) => {
-  const act = event.target.closest("[data-act]")?.dataset.act;
-  if (act) {
-    actions[act]();
+  const button = event.target.closest("[data-act]");
+  if (button) {
+    actions[button.dataset.act](button);
     return;
   }
   const option = event.target.closest(".scale-option");
@@ -292,7 +341,7 @@ document.addEventListener("click", (event) => {
 });
 for (const kind of ["input", "change"]) {
   root.addEventListener(kind, (event) => {
-    if (!supply.current) return;
+    if (!supply.current || event.target.id === "note-text") return;
     draft();
     refresh();
     if (event.target.closest("#stage, .lanes")) say(answer.problem() || words.enterToSubmit);
@@ -306,6 +355,7 @@ document.addEventListener("submit", (event) => {
 listenToKeys({
   actions,
   submit: () => submit(),
+  isCovered: () => feedback.isOpen,
   isBlocked: () => guidelines.isBlocking,
   hasOne: () => Boolean(supply.current),
   keys: () => answer?.keys ?? {},
@@ -343,5 +393,6 @@ if (first) {
   showOnly("nothing");
 }
 guidelines.openIfNew();
+today.add(outbox.entries.length); // on their way, unknown to the server
 outbox.flush();
 supply.fill();

@@ -2,13 +2,13 @@
 // is sent with the same key however often, so it is stored exactly once.
 
 import { newKey } from "./store.js";
-import { post, Refused, SignedOut } from "./server.js";
+import { Paused, post, Refused, SignedOut } from "./server.js";
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
 
 export class Outbox {
-  // on: { sent(entry, reply), refused(entry, message), waiting(count, isSignedOut) }
+  // on: { sent(entry, reply), refused(entry, message), waiting(count, isSignedOut), paused(reason) }
   constructor(store, url, on) {
     this.store = store;
     this.url = url;
@@ -56,6 +56,7 @@ export class Outbox {
           this.on.refused(entry, error.message);
         } else {
           this.wait(error instanceof SignedOut);
+          if (error instanceof Paused) this.on.paused(error.message);
           return;
         }
       }

@@ -9,6 +9,9 @@ export class SignedOut extends Error {}
 // The server has read the request and does not want it; the message is for the person.
 export class Refused extends Error {}
 
+// This person's part in the project is paused; the message says why.
+export class Paused extends Error {}
+
 const PATIENCE_MS = 15_000;
 
 export function csrfToken() {
@@ -16,19 +19,26 @@ export function csrfToken() {
 }
 
 // The reply as an object, as text if it is HTML, as null if it is empty.
-export async function post(url, body) {
+export function post(url, body) {
+  const headers = { "Content-Type": "application/json", "X-CSRFToken": csrfToken() };
+  return ask(url, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+export function get(url) {
+  return ask(url, {});
+}
+
+async function ask(url, request) {
   let response;
   try {
     response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-      body: JSON.stringify(body),
+      ...request,
       redirect: "manual",
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     return await read(response);
   } catch (error) {
-    if (error instanceof Refused || error instanceof SignedOut) throw error;
+    if (error instanceof Refused || error instanceof SignedOut || error instanceof Paused) throw error;
     throw new Unreachable(error.message);
   }
 }
@@ -37,8 +47,11 @@ async function read(response) {
   if (response.status === 204) return null;
   const isJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
   if (response.ok) return isJson ? response.json() : response.text();
+  if (isJson && response.status < 500) {
+    const { error, paused } = await response.json();
+    throw paused ? new Paused(error) : new Refused(error);
+  }
   if (response.type === "opaqueredirect" || response.status === 403) throw new SignedOut();
-  if (isJson && response.status < 500) throw new Refused((await response.json()).error);
   if (response.status === 404) throw new Refused("");
   throw new Error(`status ${response.status}`);
 }

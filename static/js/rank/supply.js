@@ -1,9 +1,9 @@
 // The comparison on the screen and the one fetched ahead: claims, heartbeats, letting go.
 
-import { post, postAndLeave, Refused } from "./server.js";
+import { Paused, post, postAndLeave, Refused } from "./server.js";
 
 const LOOK_AGAIN_MS = 10_000;
-const AHEAD = 1;
+const SLOW_MS = 250; // with a server this slow, two are kept ahead
 
 // A comparison as it came from the server, ready to be put on the page.
 export function parse(html) {
@@ -11,11 +11,13 @@ export function parse(html) {
   template.innerHTML = html;
   const stage = template.content.querySelector("#stage");
   const answer = template.content.querySelector("#answer");
+  // An image starts loading now, not when it is shown.
+  for (const image of stage.querySelectorAll("img")) new Image().src = image.src;
   return { id: Number(stage.dataset.assignment), form: stage.dataset.form, stage, answer };
 }
 
 export class Supply {
-  // urls: { next, renew }; on: { arrived(), empty(), unreachable(error), lost(id) }
+  // urls: { next, renew }; on: { arrived(), empty(), unreachable(error), paused(reason), lost(), counted(progress) }
   constructor(urls, leaseSeconds, outbox, on) {
     this.urls = urls;
     this.leaseMs = 1000 * leaseSeconds;
@@ -23,6 +25,7 @@ export class Supply {
     this.on = on;
     this.current = null;
     this.ahead = [];
+    this.fetchMs = 0;
     this.lastActive = Date.now();
     for (const kind of ["keydown", "pointerdown", "pointermove", "scroll"]) {
       addEventListener(kind, () => this.wake(), { passive: true });
@@ -48,25 +51,37 @@ export class Supply {
     return [this.current, ...this.ahead].filter(Boolean).map((item) => item.id);
   }
 
-  // Fetch until one is ahead.
+  get wanted() {
+    return this.fetchMs > SLOW_MS ? 2 : 1;
+  }
+
+  // Fetch until enough are ahead.
   async fill() {
-    if (this.filling || this.ahead.length >= AHEAD) return;
+    if (this.filling || this.ahead.length >= this.wanted) return;
     clearTimeout(this.timer);
     this.filling = true;
+    const began = performance.now();
     try {
       const html = await post(this.urls.next, { holding: [...this.ids, ...this.outbox.assignments] });
       this.filling = false;
+      this.fetchMs = performance.now() - began;
       if (html === null) {
         this.lookAgain();
         this.on.empty();
         return;
       }
       const item = parse(html);
-      if (!this.ids.includes(item.id)) this.ahead.push(item);
+      const isNew = !this.ids.includes(item.id);
+      if (isNew) this.ahead.push(item);
       this.on.arrived();
+      if (isNew) this.fill();
     } catch (error) {
       this.filling = false;
       this.lookAgain();
+      if (error instanceof Paused) {
+        this.on.paused(error.message);
+        return;
+      }
       this.on.unreachable(error);
       if (error instanceof Refused) throw error;
     }
@@ -86,9 +101,10 @@ export class Supply {
   async renew() {
     if (!this.ids.length || Date.now() - this.lastActive > this.leaseMs) return;
     try {
-      const { lost } = await post(this.urls.renew, { assignments: this.ids });
+      const { lost, progress } = await post(this.urls.renew, { assignments: this.ids });
       this.ahead = this.ahead.filter((item) => !lost.includes(item.id));
       if (this.current && lost.includes(this.current.id)) this.on.lost();
+      this.on.counted(progress);
       this.fill();
     } catch {
       // No connection: the next heartbeat, or the judgment itself, will tell.

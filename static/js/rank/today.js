@@ -24,6 +24,11 @@ export class Today {
     this.draw();
   }
 
+  skip() {
+    if (this.waiting < this.limit) this.waiting = Math.max(0, this.waiting - 1);
+    this.draw();
+  }
+
   draw() {
     const { element, done, waiting, limit } = this;
     const sentence = waiting < limit ? element.dataset.of : element.dataset.more;

@@ -101,7 +101,7 @@ def test_submit_stores_the_judgment_with_its_strength(page, project, bob):
     assignment = claimed(page)
     response = page("rank-submit", judgment(assignment, rationale="Clearer.", seconds=12.5))
     ranking = Ranking.objects.get()
-    assert response.json() == {"ranking": ranking.pk, "progress": {"today": 1, "waiting": 0}}
+    assert response.json() == {"ranking": ranking.pk, "feedback": None}
     assert ranking.ranks == {str(assignment.order[0]): 1, str(assignment.order[1]): 2}
     assert (ranking.annotator, ranking.strength, ranking.rationale, ranking.seconds) == (
         bob,
@@ -178,7 +178,6 @@ def test_undo_gives_the_comparison_back_with_what_was_said(page, project):
     assert reply["judgment"]["strength"] == 3
     assert reply["judgment"]["flags"] == {str(assignment.order[0]): ["broken"]}
     assert reply["can_undo"] is False
-    assert reply["progress"] == {"today": 0, "waiting": 1}
     assert not Ranking.objects.live().exists()
 
 
@@ -213,7 +212,8 @@ def test_renew_tells_which_are_lost(page, project, carol):
     other = Assignment.objects.create(
         comparison=make_comparison(project), annotator=carol, order=[], leased_until=timezone.now()
     )
-    assert page("rank-renew", {"assignments": [mine.pk, other.pk]}).json() == {"lost": [other.pk]}
+    reply = page("rank-renew", {"assignments": [mine.pk, other.pk]}).json()
+    assert reply == {"lost": [other.pk], "progress": {"today": 0, "waiting": 2}}
 
 
 def test_leaving_by_beacon_lets_go(page, project, bob, client_of):
