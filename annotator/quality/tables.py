@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -18,6 +19,8 @@ from annotator.quality.reports import EDGES
 
 DAYS = 60
 """So many days of throughput are drawn."""
+FEWEST_TASKS = 3
+"""An interval over fewer tasks says nothing."""
 MEASURES = ("pairwise", "tau", "alpha")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Figures = dict[str, Any]
@@ -54,12 +57,17 @@ def annotators(project: Project, report: QualityReport, today: dict[int, int]) -
 def slices(figures: Figures) -> list[dict[str, Any]]:
     """The rows of the table of slices: {"kind", "name", and the measures}."""
     names = {"domain": _("Domain"), "language": _("Language"), "iteration": _("Iteration")}
-    domains = dict(Domain.choices)
+    words: dict[str, dict[Any, Any]] = {
+        "domain": dict(Domain.choices),
+        "language": {code: str(name) for code, name in settings.LANGUAGES},
+        "iteration": {},
+    }
     found = []
     for kind, rows in figures["agreement"].get("slices", {}).items():
         for row in rows:
-            name = domains.get(row["value"], row["value"]) if kind == "domain" else row["value"]
-            found.append({**row, "kind": names[kind], "name": name})
+            name = words[kind].get(row["value"], row["value"])
+            few = row["prompts"] < FEWEST_TASKS
+            found.append({**row, "kind": names[kind], "name": name, "few": few})
     return found
 
 
@@ -69,11 +77,12 @@ def plots() -> list[Plot]:
         Plot(
             "agreement",
             _("Agreement over time"),
-            _("pairs ordered alike, 95 % intervals"),
+            _("pairs ordered alike"),
             (Series("value", _("Pairwise"), "low", "high"),),
             percent=True,
             level={"value": 0.5, "label": _("chance")},
-            x_label=_("when the last judgment of a comparison was given"),
+            hint=_("With 95 % intervals; days or weeks with fewer than three tasks are left out."),
+            x_label=_("last judgment of a comparison"),
         ),
         Plot(
             "throughput",
@@ -177,7 +186,7 @@ def _safe(cell: Any) -> Any:
 
 
 def _over_time(periods: Iterable[Figures]) -> Points:
-    known = [row for row in periods if row["pairwise"]]
+    known = [row for row in periods if row["pairwise"] and row["prompts"] >= FEWEST_TASKS]
     if not known:
         return []
     first = date.fromisoformat(known[0]["value"])

@@ -201,7 +201,9 @@ export class Plot {
     this.spec.series.forEach((line, i) => {
       const last = this.rows.findLast((candidate) => isNumber(candidate.values[line.key]));
       const value = index === null || index === undefined ? last?.values[line.key] : row?.values[line.key];
-      this.values[i].textContent = formatValue(value, this.spec.percent);
+      // The last one of many bars is not what they come to.
+      const shown = this.spec.bars && (index === null || index === undefined) ? "" : formatValue(value, this.spec.percent);
+      this.values[i].textContent = shown && row?.label && index !== null && index !== undefined ? `${row.label}: ${shown}` : shown;
     });
   }
 

@@ -176,3 +176,24 @@ def test_the_check_begins_behind_what_others_judged(project, bob):
 def test_a_cell_is_never_a_formula():
     rows = [["=1+1", "+1", "-1", "@x", "\tx", "fine", -1.5, None, "王小明"]]
     assert tables.as_csv(rows) == "'=1+1,'+1,'-1,'@x,'\tx,fine,-1.5,,王小明\r\n"
+
+
+def test_the_slices_name_domains_and_languages_and_say_where_tasks_are_few(project, bob, carol):
+    for _ in range(3):
+        judge(project, (bob, (1, 2)), (carol, (1, 2)))
+    code = make_prompt(project, domain="code")
+    make_comparison(project, code, wanted=2)
+    for who in (bob, carol):
+        make_ranking(project, who)
+    rows = {row["name"]: row["few"] for row in tables.slices(reports.compute(project).figures)}
+    assert rows == {"Code": True, "General": False, "English": False, 1: False}
+
+
+def test_the_charts_begin_with_the_first_judgment_and_show_idle_days(project, bob, carol):
+    for _ in range(3):
+        judge(project, (bob, (1, 2)), (carol, (1, 2)))
+    before = timezone.now() - timedelta(days=2)
+    Ranking.objects.filter(comparison=Comparison.objects.earliest("pk")).update(created_at=before)
+    points = tables.points(reports.compute(project).figures, timezone.localdate())
+    assert [point["values"]["n"] for point in points["throughput"]] == [2, 0, 4]
+    assert points["agreement"] == []  # two days, neither with three tasks

@@ -177,7 +177,7 @@ def test_quality_marks_simulated_annotators(get, project, bob):
     reports.compute(project)
     content = get("quality")
     assert "With simulated annotators" not in content  # only one person: nobody to agree with
-    assert "95 % interval" in content
+    assert "too few tasks for an interval" in content
     assert "simulated" in get("quality-annotators")
 
 
