@@ -300,8 +300,14 @@ const actions = {
     latest.toggle(false);
     undo(Number(button.dataset.ranking));
   },
-  latest: () => latest.toggle(),
-  note: () => note.toggle(),
+  latest: () => {
+    note.toggle(false);
+    latest.toggle();
+  },
+  note: () => {
+    latest.toggle(false);
+    note.toggle();
+  },
   "note-send": () => note.send(supply.current?.id ?? null),
   whole: () => long.toggleWhole(),
   together: () => long.toggleTogether(),
