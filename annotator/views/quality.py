@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Count
 from django.http import Http404, HttpResponse, HttpResponseBadRequest
@@ -23,6 +24,7 @@ from annotator.quality import progress, reports, tables
 from annotator.quality.forecast import Forecast, forecast
 from annotator.requests import PersonRequest
 
+PER_PAGE = 50
 PATIENCE = 60
 """Polls, two seconds apart, before the page stops waiting for a worker."""
 
@@ -56,7 +58,11 @@ def quality_annotators(request: PersonRequest, slug: str) -> HttpResponse:
     project = project_for(request.user, slug, *STAFF)
     context = _frame(request, project)
     if context["report"]:
-        context["rows"] = tables.annotators(project, context["report"], _today(project))
+        rows = tables.annotators(project, context["report"], _today(project))
+        if by_reliability := request.GET.get("sort") == "reliability":
+            rows.sort(key=lambda row: (row.figures.get("reliability") or {}).get("value", 2))
+        context["by_reliability"] = by_reliability
+        context["page"] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "annotator/quality_annotators.html", context)
 
 

@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 
 from annotator.models import Membership, QualityReport
 from annotator.quality import reports
+from annotator.views import quality
 from tests.annotator.quality.test_agreement import judge
 from tests.factories import make_comparison, make_ranking
 
@@ -133,3 +134,20 @@ def test_every_table_can_be_downloaded(get, project, bob, carol):
 
 def test_a_download_before_any_report_is_empty(get):
     assert get("quality-csv", "annotators") == "\ufeff"
+
+
+def test_annotators_are_paged_and_sorted(get, project, bob, carol, monkeypatch):
+    judge(project, (bob, (1, 2)), (carol, (1, 2)))
+    report = reports.compute(project)
+    for user, value in ((bob, 0.9), (carol, 0.6)):
+        report.figures["people"][str(user.pk)]["reliability"] = {"value": value, "low": 0.5, "high": 1}
+    report.save()
+    monkeypatch.setattr(quality, "PER_PAGE", 1)
+
+    def row(query):
+        page = get.client.get(reverse("quality-annotators", args=[project.slug]), query)
+        return [row.user.username for row in page.context["page"]]
+
+    assert row({}) == ["bob"]
+    assert row({"page": 2}) == ["carol"]
+    assert row({"sort": "reliability"}) == ["carol"]
