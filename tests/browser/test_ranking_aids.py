@@ -231,4 +231,6 @@ def test_nine_cards_fit_on_a_phone(open_as, project, bob):
     page = open_as(make_member(project, Role.ANNOTATOR), RANK, phone=True)
     wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wider <= 0
+    card, last = (page.locator(what).first.bounding_box() for what in (".instruction", ".place:last-of-type"))
+    assert last["x"] + last["width"] <= card["x"] + card["width"]
     no_violation(page)

@@ -38,6 +38,11 @@ export class LongTexts {
     return this.isWhole ? [] : this.long;
   }
 
+  // On a phone they stand one below the other, and each scrolls alone.
+  get canScrollTogether() {
+    return this.folded.length > 1 && !matchMedia("(max-width: 48rem)").matches;
+  }
+
   measure() {
     for (const body of this.bodies) {
       const text = body.firstElementChild;
@@ -78,7 +83,7 @@ export class LongTexts {
   follow(body) {
     if (Math.abs((this.expected.get(body) ?? -9) - body.scrollTop) < 2) return;
     this.expected.delete(body);
-    if (!this.isTogether) return;
+    if (!this.isTogether || !this.canScrollTogether) return;
     const share = body.scrollTop / Math.max(1, body.scrollHeight - body.clientHeight);
     for (const other of this.folded) {
       if (other === body) continue;

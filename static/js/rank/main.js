@@ -88,7 +88,7 @@ const latest = new Latest(urls.latest, words);
 const note = new Note(store, urls.note, words, { said: (...said) => say(...said), closed: leaveText });
 const long = new LongTexts(store, () => {
   const button = document.querySelector("[data-act=together]");
-  button.hidden = long.folded.length < 2;
+  button.hidden = !long.canScrollTogether;
   button.setAttribute("aria-pressed", String(long.isTogether));
 });
 fillOnOpening(document.querySelector(".today-menu"), urls.progress, words);
