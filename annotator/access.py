@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.http import Http404
 from django.utils.translation import gettext as _
 
 from annotator.models import Membership, Project, Role, User
+from annotator.prepared import Given, Select, an_id
 
 Person = User | AnonymousUser
 
@@ -21,12 +23,21 @@ STAFF = (Role.MANAGER, Role.RESEARCHER)
 JUDGES = (Role.ANNOTATOR, Role.MANAGER)
 """Give judgments."""
 
+_PART = Select(
+    lambda: Membership.objects.select_related("project").filter(
+        user=an_id("user"), project__slug=Given("slug", models.CharField())
+    )
+)
+
+
+_MEMBERSHIP = Select(lambda: Membership.objects.filter(user=an_id("user"), project=an_id("project")))
+
 
 def membership_of(user: Person, project: Project) -> Membership | None:
     """The user's role in the project, or None for an outsider."""
     if not user.is_authenticated:
         return None
-    return Membership.objects.filter(user=user, project=project).first()
+    return _MEMBERSHIP.first(user=user.pk, project=project.pk)
 
 
 def has_role(user: Person, project: Project, *roles: Role) -> bool:
@@ -47,9 +58,9 @@ def entry(user: Person, slug: str, *roles: Role) -> tuple[Project, Membership | 
     """
     project, membership = None, None
     if user.is_authenticated and user.is_active:
-        of_user = Membership.objects.select_related("project")
-        membership = of_user.filter(user=user, project__slug=slug).first()
+        membership = _PART.first(user=user.pk, slug=slug)
         if membership is not None:
+            membership.user = user
             project = membership.project
         elif user.is_superuser:
             project = Project.objects.filter(slug=slug).first()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
@@ -12,11 +13,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotator.access import JUDGES, membership_of
+from annotator.access import JUDGES
 from annotator.api.views import ProjectView, Refused
 from annotator.models import Assignment, Completion, Ranking, Verdict
+from annotator.prepared import Select, an_id
 from annotator.quality import watch
-from annotator.ranking import queue
+from annotator.ranking import leases, queue
 from annotator.ranking.submit import Judgment, SubmitError, feedback, skip, submit, undo
 
 
@@ -70,6 +72,9 @@ class ShownOutput(serializers.ModelSerializer[Completion]):
         fields = ["id", "text"]
 
 
+_SHOWN = ShownOutput()
+
+
 class TaskOutput(serializers.Serializer[Any]):
     text = serializers.CharField()
     examples = serializers.JSONField()
@@ -83,13 +88,12 @@ class AssignmentOutput(serializers.ModelSerializer[Assignment]):
 
     class Meta:
         model = Assignment
-        fields = ["id", "comparison", "task", "completions", "leased_until"]
+        fields = ["id", "task", "completions", "leased_until"]
 
     @extend_schema_field(ShownOutput(many=True))
     def get_completions(self, assignment: Assignment) -> Any:
         """The instructions in the order in which this annotator sees them."""
-        rows = Completion.objects.in_bulk(assignment.order)
-        return ShownOutput([rows[pk] for pk in assignment.order], many=True).data
+        return [_SHOWN.to_representation(completion) for completion in leases.shown(assignment)]
 
 
 class JudgmentInput(serializers.Serializer[None]):
@@ -123,7 +127,6 @@ class RankingOutput(serializers.ModelSerializer[Ranking]):
         model = Ranking
         fields = [
             "id",
-            "comparison",
             "verdict",
             "ranks",
             "strength",
@@ -161,7 +164,18 @@ class ErrorOutput(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
+# Made once: a serializer copies all of its fields for each new instance, and these hold no request's data.
+_CLAIM, _JUDGMENT = ClaimInput(), JudgmentInput()
+_ASSIGNMENT, _RANKING = AssignmentOutput(), RankingOutput()
+
 REFUSED = {400: ErrorOutput, 409: OpenApiResponse(ErrorOutput, "Judged by others, or not yours any more")}
+
+
+_MINE = Select(
+    lambda: Assignment.objects.select_related("comparison__project").filter(
+        pk=an_id("assignment"), annotator=an_id("annotator"), comparison__project=an_id("project")
+    )
+)
 
 
 class JudgingView(ProjectView):
@@ -170,8 +184,10 @@ class JudgingView(ProjectView):
     roles = JUDGES
 
     def assignment(self, pk: int) -> Assignment:
-        mine = Assignment.objects.filter(annotator=self.person, comparison__project=self.project)
-        return get_object_or_404(mine.select_related("comparison__project"), pk=pk)
+        found = _MINE.first(assignment=pk, annotator=self.person.pk, project=self.project.pk)
+        if found is None:
+            raise Http404
+        return found
 
 
 class Claim(JudgingView):
@@ -181,15 +197,13 @@ class Claim(JudgingView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """My next comparison."""
-        given = ClaimInput(data=request.data)
-        given.is_valid(raise_exception=True)
-        membership = membership_of(self.person, self.project)
-        if membership is not None and membership.paused_at is not None:
-            raise PermissionDenied(watch.reason(membership))
-        assignment = queue.claim_next(
-            annotator=self.person, project=self.project, holding=given.validated_data["holding"]
-        )
-        return Response(AssignmentOutput(assignment).data) if assignment else Response(status=204)
+        given = _CLAIM.run_validation(request.data)
+        if self.membership is not None and self.membership.paused_at is not None:
+            raise PermissionDenied(watch.reason(self.membership))
+        assignment = queue.claim_next(annotator=self.person, project=self.project, holding=given["holding"])
+        if assignment is None:
+            return Response(status=204)
+        return Response(_ASSIGNMENT.to_representation(assignment))
 
 
 class Renew(JudgingView):
@@ -205,16 +219,14 @@ class Submit(JudgingView):
     @extend_schema(request=JudgmentInput, responses={200: RankingOutput, **REFUSED})
     def post(self, request: Request, slug: str) -> Response:
         """Store my judgment."""
-        given = JudgmentInput(data=request.data)
-        given.is_valid(raise_exception=True)
-        values = dict(given.validated_data)
+        values = dict(_JUDGMENT.run_validation(request.data))
         assignment = self.assignment(values.pop("assignment"))
         key = values.pop("idempotency_key")
         try:
             ranking = submit(assignment=assignment, judgment=Judgment(**values), idempotency_key=key)
         except SubmitError as error:
             raise Refused(error) from error
-        return Response(RankingOutput(ranking).data)
+        return Response(_RANKING.to_representation(ranking))
 
 
 class Skip(JudgingView):

@@ -24,13 +24,14 @@ chance = random.Random()
 EVERY = 5
 """One in so many judgments is followed by a look at the person's pace and places."""
 LATEST, TIMED, QUICK = 40, 20, 10
-RARE = 0.001
+RARE = 1e-5
+"""Somebody is looked at some hundred times a month: at 0.001 a look, careful people would be paused."""
 FEWEST_PLACED = 20
 FEWEST_GOLD, LATEST_GOLD, READ_FOR_GOLD = 8, 20, 400
 FEWEST_REPEATS, LATEST_REPEATS = 8, 40
-CONSISTENT, RARELY_REPEATED = 0.75, 0.01
+CONSISTENT, RARELY_REPEATED = 0.75, 0.001
 """Careful people agree with themselves in about three of four close comparisons. Who can be told from
-them (exact test, 1 %) within 40 repeats agrees with themselves no better than a coin."""
+them (exact test, 0.1 %) within 40 repeats agrees with themselves no better than a coin."""
 
 
 def after(ranking: Ranking) -> None:

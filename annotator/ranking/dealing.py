@@ -27,6 +27,7 @@ from annotator.models import (
     User,
     Verdict,
 )
+from annotator.prepared import Given
 from annotator.quality import watch
 
 State = Assignment.State
@@ -266,7 +267,7 @@ def _copy(original: Comparison, annotator: User) -> Comparison:
     return repeat
 
 
-def untouched(rows: QuerySet[Comparison], annotator: User) -> QuerySet[Comparison]:
+def untouched(rows: QuerySet[Comparison], annotator: User | Given) -> QuerySet[Comparison]:
     """Those that the person neither holds nor has judged or skipped, of prompts they have not written for.
 
     Asked for each row on the way down its index, so that a long history costs nothing.

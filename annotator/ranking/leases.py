@@ -10,28 +10,51 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from annotator.models import Assignment, Comparison, Project, User
+from annotator.models import Assignment, Comparison, Completion, Project, User
+from annotator.prepared import Given, Insert, Select, Update, an_id
 
 State = Assignment.State
 BATCH = 500
+
+
+_TAKE_PLACE = Update(
+    lambda: Comparison.objects.filter(
+        pk=an_id("comparison"), is_closed=False, judgments_taken__lt=F("judgments_wanted")
+    ),
+    judgments_taken=F("judgments_taken") + 1,
+)
+_LEASE = Insert(
+    Assignment,
+    returning=("id", "leased_until"),
+    leased_until=Now() + Given("lease", models.DurationField()),
+)
+_TEXTS = Select(lambda: Completion.objects.filter(slots__comparison=an_id("comparison")))
+_AN_EXPIRED = Select(lambda: expired().values_list("pk")[:1])
 
 
 def lease(comparison: Comparison, annotator: User, order: list[int]) -> Assignment | None:
     """The comparison leased to the person, shown in this order; None if it wants no more judgments."""
     if not take_place(comparison.pk):
         return None
-    assignment = Assignment.objects.create(
-        comparison=comparison,
-        annotator=annotator,
-        order=order,
-        leased_until=Now() + timedelta(seconds=comparison.project.lease_seconds),
+    values = {"state": State.LEASED, "order": order, "skip_reason": "", "created_at": timezone.now()}
+    pk, until = _LEASE(
+        **values,
+        comparison_id=comparison.pk,
+        annotator_id=annotator.pk,
+        lease=timedelta(seconds=comparison.project.lease_seconds),
     )
-    assignment.refresh_from_db(fields=["leased_until"])
-    return assignment
+    return Assignment(pk=pk, comparison=comparison, annotator=annotator, leased_until=until, **values)
+
+
+def shown(assignment: Assignment) -> list[Completion]:
+    """The texts of its comparison, in the order in which the person sees them."""
+    texts = {completion.pk: completion for completion in _TEXTS(comparison=assignment.comparison_id)}
+    return [texts[pk] for pk in assignment.order]
 
 
 def renew(assignment: Assignment) -> bool:
@@ -63,6 +86,11 @@ def expired() -> QuerySet[Assignment]:
     return Assignment.objects.filter(state=State.LEASED, leased_until__lte=Now())
 
 
+def is_one_expired() -> bool:
+    """Whether there is anything to sweep."""
+    return _AN_EXPIRED.first() is not None
+
+
 def sweep_expired(limit: int = BATCH) -> int:
     """Give back the comparisons whose lease has ended; the number of leases that ended."""
     with transaction.atomic():
@@ -86,10 +114,7 @@ def end_lease(assignment: Assignment, state: Assignment.State, **values: Any) ->
 
 def take_place(comparison_id: int) -> bool:
     """Count one more judgment or lease, if the comparison (queued or not) still wants one."""
-    wanting = Comparison.objects.filter(
-        pk=comparison_id, is_closed=False, judgments_taken__lt=F("judgments_wanted")
-    )
-    return bool(wanting.update(judgments_taken=F("judgments_taken") + 1))
+    return bool(_TAKE_PLACE(comparison=comparison_id))
 
 
 def give_back(comparison_id: int, places: int = 1) -> None:

@@ -26,11 +26,12 @@ from annotator.models import (
     User,
     hash_text,
 )
+from annotator.prepared import Given, Select, an_id
 from annotator.ranking import dealing, leases
 from annotator.ranking.leases import (
     end_lease,
-    expired,
     give_back,
+    is_one_expired,
     locked,
     release,
     renew,
@@ -87,24 +88,15 @@ def claim_next(
         return None
     if membership is not None and membership.paused_at is not None:
         return None
-    if expired().exists():
+    if is_one_expired():
         sweep_expired()
     with transaction.atomic():
         _lock(annotator)
-        held = (
-            Assignment.objects.filter(
-                annotator=annotator,
-                state=State.LEASED,
-                leased_until__gt=Now(),
-                comparison__project=project,
+        held = [pk for (pk,) in _HELD(annotator=annotator.pk, project=project.pk) if pk not in holding]
+        if held:
+            return Assignment.objects.select_related("comparison__prompt", "comparison__project").get(
+                pk=held[0]
             )
-            .exclude(pk__in=holding)
-            .select_related("comparison__prompt", "comparison__project")
-            .order_by("pk")
-            .first()
-        )
-        if held is not None:
-            return held
         if membership is not None and dealing.must_qualify(membership, annotator, project):
             membership.project = project
             dealt = _claim_to_qualify(membership, annotator, chance)
@@ -114,7 +106,12 @@ def claim_next(
 
 
 def open_for(annotator: User, project: Project) -> QuerySet[Comparison]:
-    """The open comparisons that this person may still be given, the next one first.
+    """The open comparisons that this person may still be given, the next one first."""
+    return open_to(annotator, project)
+
+
+def open_to(annotator: User | Given, project: Project | Given) -> QuerySet[Comparison]:
+    """The same, also for a person and a project that are given when the query runs.
 
     Walks down the index of the open ones, and asks for each row what this person has done with it.
     """
@@ -227,12 +224,7 @@ def _lock(annotator: User) -> None:
 
 def _claim_new(annotator: User, project: Project, chance: random.Random) -> Assignment | None:
     """A lease on the best open comparison, or on a gold question or repeat put in front of it."""
-    last_prompt = (
-        Assignment.objects.filter(annotator=annotator)
-        .order_by("-pk")
-        .values_list("comparison__prompt", flat=True)
-        .first()
-    )
+    (last_prompt,) = _LAST_PROMPT.first(annotator=annotator.pk) or (None,)
     rule = dealing.drawn(project, chance)
     if rule is not None and open_for(annotator, project).exists():
         dealt = dealing.deal(rule, annotator, project, last_prompt, chance)
@@ -258,15 +250,49 @@ def _lease(dealt: dealing.Dealt, annotator: User, project: Project) -> Assignmen
 
 
 def _best_for(annotator: User, project: Project, last_prompt: int | None) -> Comparison | None:
-    """The best open comparison for this person, locked; of another prompt than the last, if there is one."""
-    rows = open_for(annotator, project).select_related("prompt")
-    other = _first(rows.exclude(prompt=last_prompt)) if last_prompt else None
-    return other or _first(rows)
+    """The best open comparison for this person, locked; of another prompt than the last, if there is one.
+
+    That is the first which nobody else is taking; where they take all, it waits for what they leave.
+    """
+    given = {"annotator": annotator.pk, "project": project.pk, "prompt": last_prompt}
+    locks = connection.features.has_select_for_update
+    for best, waiting in ((_BEST_OTHER, _BEST_OTHER_WAITING), (_BEST, _BEST_WAITING)):
+        if best is _BEST_OTHER and last_prompt is None:
+            continue
+        comparison = best.first(**given) or (waiting.first(**given) if locks else None)
+        if comparison is not None:
+            return comparison
+    return None
 
 
-def _first(rows: QuerySet[Comparison]) -> Comparison | None:
-    """The first row that nobody else is taking, locked; where they take all, wait for what they leave."""
-    free: Comparison | None = locked(rows, skip=True).first()
-    if free is not None or not connection.features.has_select_for_update:
-        return free
-    return locked(rows).first()
+def _best(*, other: bool, skip: bool) -> Select[Comparison]:
+    def build() -> QuerySet[Comparison]:
+        rows = open_to(an_id("annotator"), an_id("project")).select_related("prompt")
+        if other:
+            rows = rows.exclude(prompt=an_id("prompt"))
+        return locked(rows, skip=skip)[:1]
+
+    return Select(build)
+
+
+_BEST_OTHER, _BEST_OTHER_WAITING = _best(other=True, skip=True), _best(other=True, skip=False)
+_BEST, _BEST_WAITING = _best(other=False, skip=True), _best(other=False, skip=False)
+_HELD = Select(
+    lambda: (
+        Assignment.objects.filter(
+            annotator=an_id("annotator"),
+            state=State.LEASED,
+            leased_until__gt=Now(),
+            comparison__project=an_id("project"),
+        )
+        .order_by("pk")
+        .values_list("pk")
+    )
+)
+_LAST_PROMPT = Select(
+    lambda: (
+        Assignment.objects.filter(annotator=an_id("annotator"))
+        .order_by("-pk")
+        .values_list("comparison__prompt")[:1]
+    )
+)

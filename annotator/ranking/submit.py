@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotator.models import (
@@ -21,17 +22,42 @@ from annotator.models import (
     Completion,
     GoldAnswer,
     GoldFeedback,
+    Guideline,
     Project,
     Ranking,
     User,
     Verdict,
     hash_text,
 )
+from annotator.prepared import Given, Insert, Select, Update, an_id
 from annotator.prompts.cleaning import strip_text
 from annotator.quality import gold, watch
 from annotator.ranking import dealing, queue
 
 State = Assignment.State
+
+_LOCKED = Select(
+    lambda: queue.locked(Assignment.objects.select_related("comparison__project", "annotator")).filter(
+        pk=an_id("assignment")
+    )
+)
+_BY_KEY = Select(
+    lambda: Ranking.objects.filter(
+        annotator=an_id("annotator"), idempotency_key=Given("key", models.CharField())
+    )
+)
+_OF_COMPARISON = Select(
+    lambda: (
+        Ranking.objects.filter(comparison=an_id("comparison"))
+        .order_by("pk")
+        .values_list("annotator", "verdict", "pk")
+    )
+)
+_NEWEST_GUIDELINE = Select(
+    lambda: Guideline.objects.filter(project=an_id("project")).order_by("-version").values_list("version")[:1]
+)
+_SUBMITTED = Update(lambda: Assignment.objects.filter(pk=an_id("assignment")), state=State.SUBMITTED)
+_STORE = Insert(Ranking)
 
 
 class SubmitError(ValueError):
@@ -89,18 +115,20 @@ def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) 
         values = checked(judgment, held.comparison.project, held.order)
         _take(held)
         undone = _undone_before(held)
-        ranking = Ranking.objects.create(
+        ranking = Ranking(
             comparison=held.comparison,
             assignment=held,
             annotator=held.annotator,
             order=held.order,
-            guideline_version=_guideline_version(held.comparison.project),
+            guideline_version=_guideline_version(held.comparison.project_id),
             idempotency_key=idempotency_key,
             supersedes_id=undone,
             is_simulated=held.annotator.is_simulated,
             gold_score=_gold_score(held, values, undone),
+            created_at=timezone.now(),
             **values,
         )
+        (ranking.pk,) = _STORE(**ranking.__dict__)
         _store_improvement(ranking)
         return ranking
 
@@ -288,13 +316,14 @@ def _once(store: Callable[[], Ranking], annotator_id: int, idempotency_key: str)
 
 
 def _lock(assignment: Assignment) -> Assignment:
-    rows = Assignment.objects.select_related("comparison__project", "annotator")
-    held: Assignment = queue.locked(rows).get(pk=assignment.pk)
+    held: Assignment | None = _LOCKED.first(assignment=assignment.pk)
+    if held is None:
+        raise Assignment.DoesNotExist(assignment.pk)
     return held
 
 
 def _by_key(annotator_id: int, idempotency_key: str) -> Ranking | None:
-    return Ranking.objects.filter(annotator=annotator_id, idempotency_key=idempotency_key).first()
+    return _BY_KEY.first(annotator=annotator_id, key=idempotency_key)
 
 
 def _same(known: Ranking, is_same: bool) -> Ranking:
@@ -311,7 +340,7 @@ def _take(held: Assignment) -> None:
         raise LeaseLost(_("You have skipped this one, so the judgment was not stored."))
     if held.state != State.LEASED:
         _regain(held)
-    Assignment.objects.filter(pk=held.pk).update(state=State.SUBMITTED)
+    _SUBMITTED(assignment=held.pk)
 
 
 def _regain(held: Assignment) -> None:
@@ -328,15 +357,15 @@ def _regain(held: Assignment) -> None:
         )
 
 
-def _guideline_version(project: Project) -> int | None:
-    return project.guidelines.order_by("-version").values_list("version", flat=True).first()
+def _guideline_version(project_id: int) -> int | None:
+    (version,) = _NEWEST_GUIDELINE.first(project=project_id) or (None,)
+    return version
 
 
 def _undone_before(held: Assignment) -> int | None:
     """The undo that this judgment follows, so that every change of mind is one chain."""
     # By comparison alone, which has few rows; a person may have a hundred thousand.
-    rows = Ranking.objects.filter(comparison=held.comparison_id).order_by("pk")
-    mine = [row for row in rows.values_list("annotator", "verdict", "pk") if row[0] == held.annotator_id]
+    mine = [row for row in _OF_COMPARISON(comparison=held.comparison_id) if row[0] == held.annotator_id]
     return mine[-1][2] if mine and mine[-1][1] == Verdict.UNDONE else None
 
 

@@ -21,7 +21,7 @@ from annotator.account_forms import AccountForm, SignUpForm
 from annotator.models import User
 from annotator.requests import PersonRequest
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
+BACKEND = "annotator.site.backends.Backend"
 """What a new account is signed in by: its password has just been set."""
 
 

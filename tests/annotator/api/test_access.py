@@ -66,7 +66,7 @@ def test_annotators_never_see_who_wrote_what(client, project, bob):
     make_comparison(project, prompt)
     client.force_login(bob)
     claimed = client.post("/api/projects/support/claim/", content_type="application/json").json()
-    assert set(claimed) == {"id", "comparison", "task", "completions", "leased_until"}
+    assert set(claimed) == {"id", "task", "completions", "leased_until"}
     assert set(claimed["task"]) == {"text", "examples", "domain", "language"}
     assert all(set(shown) == {"id", "text"} for shown in claimed["completions"])
 
