@@ -9,6 +9,7 @@ from annotator.views import (
     deciding,
     exports,
     home,
+    images,
     imports,
     invitations,
     members,
@@ -34,6 +35,9 @@ in_project: list[URLPattern | URLResolver] = [
     path("settings/", projects.settings, name="settings"),
     path("prompts/", prompts.prompts, name="prompts"),
     path("prompts/<int:prompt_id>/", prompts.prompt, name="prompt"),
+    path("prompts/<int:prompt_id>/image/", images.prompt_image, name="prompt-image"),
+    path("prompts/<int:prompt_id>/image/change/", images.prompt_image_change, name="prompt-image-change"),
+    path("prompts/<int:prompt_id>/image/remove/", images.prompt_image_remove, name="prompt-image-remove"),
     path("import/", imports.import_, name="import"),
     path("import/<int:import_id>/", imports.import_detail, name="import-detail"),
     path("import/<int:import_id>/cancel/", imports.import_cancel, name="import-cancel"),
@@ -48,6 +52,7 @@ in_project: list[URLPattern | URLResolver] = [
     path(
         "comparisons/<int:comparison_id>/withdraw/", deciding.comparison_withdraw, name="comparison-withdraw"
     ),
+    path("comparisons/<int:comparison_id>/next/", deciding.disagreement_next, name="disagreement-next"),
     path("comparisons/<int:comparison_id>/gold/", deciding.comparison_gold, name="comparison-gold"),
     path("quality/gold/", deciding.gold, name="gold"),
     path("quality/gold/<int:comparison_id>/retire/", deciding.gold_retire, name="gold-retire"),

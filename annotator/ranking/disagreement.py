@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from annotator.models import Project, Ranking
+from annotator.models import Comparison, Project, Ranking
 
 NEWEST = 5000
 """How many comparisons with two judgments or more are looked at."""
@@ -42,6 +42,18 @@ def disagreements(project: Project) -> list[Disagreement]:
     return sorted(
         (row for row in found if row.share > 0), key=lambda row: (row.share, row.comparison_id), reverse=True
     )
+
+
+def following(project: Project, comparison: Comparison) -> Disagreement | None:
+    """The next one to decide after this comparison; from the top again behind the last."""
+    rows = [row for row in disagreements(project) if row.comparison_id != comparison.pk]
+    here = (share_of(comparison), comparison.pk)
+    return next((row for row in rows if (row.share, row.comparison_id) < here), rows[0] if rows else None)
+
+
+def share_of(comparison: Comparison) -> float:
+    """How far the annotators' judgments of the comparison contradict each other, decided or not."""
+    return contradiction((verdict, ranks) for _pk, verdict, ranks in _judgments([comparison.pk]))
 
 
 def contradiction(votes: Iterable[Vote]) -> float:

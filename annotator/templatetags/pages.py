@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from markdown_it import MarkdownIt
 
 from annotator.access import JUDGES, MANAGERS, STAFF, membership_of
-from annotator.models import Membership, Project, Ranking, Role
+from annotator.models import Membership, Project, Role
 from annotator.quality import watch
 
 register = template.Library()
@@ -123,18 +123,3 @@ def duration(seconds: float | None) -> str:
         return _("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": minutes}
     days = round(hours / 24)
     return ngettext("%(n)s day", "%(n)s days", days) % {"n": days}
-
-
-@register.filter
-def get_number(numbers: dict[int, int], key: str) -> int | None:
-    """The number on the page of a completion whose id comes out of JSON."""
-    return numbers.get(int(key))
-
-
-@register.filter
-def as_order(ranking: Ranking, numbers: dict[int, int]) -> str:
-    """A ranking as "2 > 1 = 3", by the completions' numbers on the page."""
-    lanes: dict[int, list[int]] = {}
-    for key, rank in ranking.ranks.items():
-        lanes.setdefault(rank, []).append(numbers[int(key)])
-    return " > ".join(" = ".join(map(str, sorted(lanes[rank]))) for rank in sorted(lanes))

@@ -1,11 +1,9 @@
-"""The comparisons of a project: how far each is judged, and by whom how."""
+"""The comparisons of a project: the list with its filters, and each one's page."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,12 +14,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from annotator.access import MANAGERS, STAFF, has_role, project_for
-from annotator.models import Comparison, GoldAnswer, Ranking
-from annotator.order_forms import DecisionForm, GoldForm
-from annotator.ranking.adjudication import refusal
+from annotator.access import MANAGERS, STAFF, project_for
+from annotator.models import Comparison
 from annotator.ranking.disagreement import NEWEST, Disagreement, disagreements
 from annotator.requests import PersonRequest
+from annotator.views import comparison_page
 
 PER_PAGE = 25
 
@@ -56,29 +53,7 @@ def comparison(request: PersonRequest, slug: str, comparison_id: int) -> HttpRes
     """The texts that were compared, and every judgment of them, undone ones too."""
     project = project_for(request.user, slug, *STAFF)
     row = get_object_or_404(project.comparisons.select_related("prompt"), pk=comparison_id)
-    slots = list(row.slots.select_related("completion"))
-    manages = has_role(request.user, project, *MANAGERS)
-    shown = [slot.completion_id for slot in slots]
-    answer = GoldAnswer.objects.filter(comparison=row).first()
-    context: dict[str, Any] = {
-        "project": project,
-        "comparison": row,
-        "gold_answer": answer,
-        "slots": slots,
-        "numbers": {slot.completion_id: number for number, slot in enumerate(slots, start=1)},
-        "rankings": row.rankings.select_related("annotator").order_by("-pk"),
-        "leases": row.assignments.filter(state="leased").count(),
-        "manages": manages,
-    }
-    if manages and row.is_queued:
-        reason = refusal(row, request.user)
-        context["refusal"] = reason
-        if not reason:
-            context["decision_form"] = DecisionForm(
-                shown=shown, initial={"key": uuid4().hex}, auto_id="decision_%s"
-            )
-        context["gold_form"] = GoldForm(shown=shown, initial=_likely(row), auto_id="gold_%s")
-    return render(request, "annotator/comparison.html", context)
+    return comparison_page.render_page(request, project, row)
 
 
 @require_POST
@@ -117,17 +92,3 @@ def _with_comparisons(page: Page[Any], rows: QuerySet[Comparison]) -> None:
             row.contradiction = known.share  # type: ignore[attr-defined]
             found.append(row)
     page.object_list = found
-
-
-def _likely(comparison: Comparison) -> dict[str, object]:
-    """The right answer as far as the votes tell: the decision, or what most of them said."""
-    votes = Counter(
-        (verdict, tuple(sorted(ranks.items())))
-        for verdict, ranks in Ranking.objects.votes()
-        .filter(comparison=comparison)
-        .values_list("verdict", "ranks")
-    )
-    if not votes:
-        return {}
-    (verdict, ranks), _count = votes.most_common(1)[0]
-    return {"verdict": verdict, **{f"rank-{key}": rank for key, rank in ranks}}

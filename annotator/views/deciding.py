@@ -12,13 +12,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from annotator.access import MANAGERS, STAFF, has_role, project_for
-from annotator.models import Comparison, GoldAnswer
+from annotator.models import Comparison, GoldAnswer, Project
 from annotator.order_forms import DecisionForm, GoldForm
 from annotator.quality import gold as gold_questions
-from annotator.ranking.adjudication import adjudicate, withdraw
-from annotator.ranking.disagreement import disagreements
+from annotator.ranking import disagreement
+from annotator.ranking.adjudication import adjudicate, refusal, withdraw
 from annotator.ranking.submit import SubmitError
 from annotator.requests import PersonRequest
+from annotator.views.comparison_page import render_page, shown_in
 
 
 @require_POST
@@ -26,27 +27,33 @@ from annotator.requests import PersonRequest
 def comparison_adjudicate(request: PersonRequest, slug: str, comparison_id: int) -> HttpResponse:
     """Store the decision, and go on to the next comparison that people disagree about."""
     project = project_for(request.user, slug, *MANAGERS)
+    row = get_object_or_404(project.comparisons.select_related("prompt"), pk=comparison_id)
+    form = DecisionForm(request.POST, project=project, shown=shown_in(row), auto_id="decision_%s")
+    if form.is_valid():
+        try:
+            adjudicate(
+                comparison=row,
+                manager=request.user,
+                judgment=form.judgment,
+                idempotency_key=form.cleaned_data["key"],
+            )
+            return _onwards(request, project, row, decided=True)
+        except SubmitError as error:
+            form.add_error(None, str(error))
+            row.refresh_from_db()
+    if reason := refusal(row, request.user):
+        messages.error(request, reason)
+        return redirect("comparison", project.slug, row.pk)
+    return render_page(request, project, row, decision_form=form)
+
+
+@require_safe
+@login_required
+def disagreement_next(request: PersonRequest, slug: str, comparison_id: int) -> HttpResponse:
+    """Leave this one as it is, and go on to the next comparison that people disagree about."""
+    project = project_for(request.user, slug, *STAFF)
     row = get_object_or_404(project.comparisons, pk=comparison_id)
-    form = DecisionForm(request.POST, shown=shown(row))
-    if not form.is_valid():
-        messages.error(request, _("The decision is not complete, so it was not stored."))
-        return redirect("comparison", project.slug, row.pk)
-    try:
-        adjudicate(
-            comparison=row,
-            manager=request.user,
-            judgment=form.judgment,
-            idempotency_key=form.cleaned_data["key"],
-        )
-    except SubmitError as error:
-        messages.error(request, str(error))
-        return redirect("comparison", project.slug, row.pk)
-    left = disagreements(project)
-    if left:
-        messages.success(request, _("Decided. This is the next disagreement."))
-        return redirect("comparison", project.slug, left[0].comparison_id)
-    messages.success(request, _("Decided. There is no other disagreement."))
-    return redirect("comparison", project.slug, row.pk)
+    return _onwards(request, project, row)
 
 
 @require_POST
@@ -68,20 +75,23 @@ def comparison_gold(request: PersonRequest, slug: str, comparison_id: int) -> Ht
     """Make a gold question of the comparison's instructions."""
     project = project_for(request.user, slug, *MANAGERS)
     row = get_object_or_404(project.comparisons.select_related("prompt"), pk=comparison_id)
-    form = GoldForm(request.POST, shown=shown(row))
+    if not row.is_queued:
+        messages.error(request, _("A gold question is made of a comparison that annotators judge."))
+        return redirect("comparison", project.slug, row.pk)
+    form = GoldForm(request.POST, project=project, shown=shown_in(row), auto_id="gold_%s")
+    if not form.is_valid():
+        return render_page(request, project, row, gold_form=form)
     try:
-        if not form.is_valid():
-            raise gold_questions.GoldError(_("The answer is not complete, so it was not stored."))
         gold_questions.make(
             row,
-            verdict=form.cleaned_data["verdict"],
+            verdict=form.verdict,
             ranks=form.ranks,
             explanation=form.cleaned_data["explanation"],
             by=request.user,
         )
     except gold_questions.GoldError as error:
-        messages.error(request, str(error))
-        return redirect("comparison", project.slug, row.pk)
+        form.add_error(None, str(error))
+        return render_page(request, project, row, gold_form=form)
     messages.success(request, _("Made a gold question. It is asked from now on."))
     return redirect("gold", project.slug)
 
@@ -106,7 +116,7 @@ def gold_retire(request: PersonRequest, slug: str, comparison_id: int) -> HttpRe
     answers = GoldAnswer.objects.filter(comparison__project=project).select_related("comparison")
     answer = get_object_or_404(answers, comparison=comparison_id)
     if "back" in request.POST:
-        Comparison.objects.filter(pk=answer.comparison_id).update(is_closed=False)
+        gold_questions.bring_back(answer)
         messages.success(request, _("The question is asked again."))
     else:
         gold_questions.retire(answer)
@@ -114,6 +124,17 @@ def gold_retire(request: PersonRequest, slug: str, comparison_id: int) -> HttpRe
     return redirect("gold", project.slug)
 
 
-def shown(comparison: Comparison) -> list[int]:
-    """The instructions' ids in the order of the page."""
-    return list(comparison.slots.order_by("position").values_list("completion", flat=True))
+def _onwards(
+    request: PersonRequest, project: Project, comparison: Comparison, *, decided: bool = False
+) -> HttpResponse:
+    following = disagreement.following(project, comparison)
+    if decided:
+        messages.success(
+            request,
+            _("Decided. This is the next disagreement.")
+            if following
+            else _("Decided. There is no other disagreement."),
+        )
+    elif not following:
+        messages.success(request, _("There is no other disagreement."))
+    return redirect("comparison", project.slug, following.comparison_id if following else comparison.pk)

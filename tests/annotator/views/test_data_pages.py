@@ -139,7 +139,7 @@ def test_a_comparison_shows_every_judgment_the_undone_ones_too(get, project, bob
     ranking = make_ranking(project, bob, strength=3, rationale="So clear.")
     submit.undo(annotator=bob, ranking=ranking, idempotency_key="undo")
     content = get("comparison", comparison.pk)
-    assert "1 &gt; 2" in content
+    assert "1 is much better" in content
     assert "So clear." in content
     assert "taken back" in content
     assert "Undone" in content

@@ -8,7 +8,6 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
-from annotator.models import Ranking
 from annotator.templatetags import pages
 from tests.factories import make_user
 
@@ -124,11 +123,6 @@ def test_durations(seconds, said):
 
 def test_percent():
     assert [pages.percent(value) for value in (None, 0, 0.5, 1)] == ["–", "0 %", "50 %", "100 %"]
-
-
-def test_an_order_is_written_with_ties():
-    ranking = Ranking(ranks={"7": 2, "8": 1, "9": 2})
-    assert pages.as_order(ranking, {7: 1, 8: 2, 9: 3}) == "2 > 1 = 3"
 
 
 def test_flags_of_the_site_are_translated_and_others_kept():

@@ -6,8 +6,9 @@ from django.utils import timezone
 
 from annotator import urls
 from annotator.models import Completion, Invitation, Note, PromptImport
+from annotator.prompts import images
 from annotator.quality import gold
-from tests.factories import make_comparison, make_guideline, make_user
+from tests.factories import make_comparison, make_guideline, make_image, make_user
 
 ALLOWED = {
     # name: roles that are let in; everybody else of the project gets 403, outsiders 404
@@ -24,6 +25,9 @@ ALLOWED = {
     "settings": "alice",
     "prompts": "alice dana",
     "prompt": "alice dana",
+    "prompt-image": "alice bob dana",
+    "prompt-image-change": "alice",
+    "prompt-image-remove": "alice",
     "import": "alice",
     "import-detail": "alice",
     "import-cancel": "alice",
@@ -32,6 +36,7 @@ ALLOWED = {
     "comparison-close": "alice",
     "comparison-adjudicate": "alice",
     "comparison-withdraw": "alice",
+    "disagreement-next": "alice dana",
     "comparison-gold": "alice",
     "gold": "alice dana",
     "gold-retire": "alice",
@@ -59,6 +64,8 @@ POSTED = {
     "rank-skip",
     "rank-note",
     "rank-renew",
+    "prompt-image-change",
+    "prompt-image-remove",
     "import-cancel",
     "comparison-close",
     "comparison-adjudicate",
@@ -81,16 +88,21 @@ def address(project, alice, bob, dana):
     first, second = comparison.completions.all()
     question = gold.make(comparison, ranks={first.pk: 1, second.pk: 2})
     note = Note.objects.create(project=project, author=bob, text="The task is unclear.")
+    images.put(comparison.prompt, text="A red field", file=make_image())
     batch = PromptImport.objects.create(project=project, name="tasks.tsv", sha256="0" * 64, file="none")
     invitation = Invitation.objects.create(project=project, secret_hash="0" * 64, expires_at=timezone.now())
     numbers = {
         "prompt": comparison.prompt_id,
+        "prompt-image": comparison.prompt_id,
+        "prompt-image-change": comparison.prompt_id,
+        "prompt-image-remove": comparison.prompt_id,
         "import-detail": batch.pk,
         "import-cancel": batch.pk,
         "comparison": comparison.pk,
         "comparison-close": comparison.pk,
         "comparison-adjudicate": comparison.pk,
         "comparison-withdraw": comparison.pk,
+        "disagreement-next": comparison.pk,
         "comparison-gold": comparison.pk,
         "gold-retire": question.comparison_id,
         "note-done": note.pk,
