@@ -150,6 +150,7 @@ class PromptAdmin(ModelAdmin):
     show_full_result_count = False
     # The text and its examples decide the hash, and with it on which side of the split the task is.
     readonly_fields = ["project", "batch", "text", "examples", "hash", "is_held_out", "created_at"]
+    exclude = ["image", "image_text"]  # they come in by the task's page, which checks them
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

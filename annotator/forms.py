@@ -1,4 +1,4 @@
-"""The forms of the pages: imports, members. A project's own is in project_form.py."""
+"""The forms of the pages: imports, a task's image, members. A project's own is in project_form.py."""
 
 from __future__ import annotations
 
@@ -24,6 +24,27 @@ class ImportForm(forms.Form):
         initial=Domain.GENERAL,
         help_text=gettext_lazy("For tasks whose line does not say."),
     )
+
+
+class ImageForm(forms.Form):
+    """A task's image and what it shows; a task that has one may keep it and change the words."""
+
+    file = forms.FileField(
+        label=gettext_lazy("File"),
+        help_text=gettext_lazy("PNG, JPEG or WebP, at most 5 MB and 20 million pixels."),
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp"}),
+    )
+    image_text = forms.CharField(
+        label=gettext_lazy("What the image shows"),
+        help_text=gettext_lazy("For people who cannot see it."),
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    def __init__(self, *args: Any, has_image: bool, **kwargs: Any) -> None:
+        kwargs.setdefault("auto_id", "image_%s")
+        super().__init__(*args, **kwargs)
+        self.fields["file"].required = not has_image
 
 
 class MemberForm(forms.Form):

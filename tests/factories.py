@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from io import BytesIO
 from typing import Any
+
+from PIL import Image
 
 from annotator.models import (
     Comparison,
@@ -51,6 +54,14 @@ def make_guideline(project: Project, text: str = "Prefer the *clearer* instructi
 
 def make_prompt(project: Project, text: str = "", **values: Any) -> Prompt:
     return Prompt.objects.create(project=project, text=text or f"Task number {next(_number)}", **values)
+
+
+def make_image(kind: str = "PNG", size: tuple[int, int] = (4, 2)) -> BytesIO:
+    """A file with a red picture."""
+    file = BytesIO()
+    Image.new("RGB", size, "red").save(file, kind)
+    file.seek(0)
+    return file
 
 
 def make_completions(prompt: Prompt, count: int = 2, **values: Any) -> list[Completion]:

@@ -106,7 +106,10 @@ class Prompt(models.Model):
         super().save(*args, **kwargs)
 
     def fill_in(self) -> None:
-        """Set the hash, and the split that follows from it. Call before `bulk_create`."""
+        """Set the hash, and the split that follows from it. Call before `bulk_create`.
+
+        Both are of text and examples alone: an image may be given, changed and taken away.
+        """
         self.hash = hash_text(self.text, json.dumps(self.examples, ensure_ascii=False, sort_keys=True))
         self.is_held_out = int(self.hash[:8], 16) < self.project.held_out_share * 0x1_0000_0000
 

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from annotator.access import MANAGERS, STAFF, has_role, project_for
+from annotator.forms import ImageForm
 from annotator.models import Comparison, Completion, Domain, Prompt
 from annotator.quality import wins
 from annotator.requests import PersonRequest
@@ -43,15 +44,26 @@ def prompts(request: PersonRequest, slug: str) -> HttpResponse:
 def prompt(request: PersonRequest, slug: str, prompt_id: int) -> HttpResponse:
     project = project_for(request.user, slug, *STAFF)
     row = get_object_or_404(project.prompts.select_related("batch"), pk=prompt_id)
+    return page_of(request, row)
+
+
+def page_of(request: PersonRequest, row: Prompt, form: ImageForm | None = None) -> HttpResponse:
+    """The task's page; with the form of its image as it came, where that was refused."""
     record = wins.of_prompt(row)
     completions = row.completions.select_related("author", "batch").order_by("-iteration", "pk")
+    manages = has_role(request.user, row.project, *MANAGERS)
     context = {
-        "project": project,
+        "project": row.project,
         "prompt": row,
         "completions": [(completion, record.get(completion.pk)) for completion in completions],
         "comparison_count": row.comparisons.count(),
+        "manages": manages,
     }
-    return render(request, "annotator/prompt.html", context)
+    if manages:
+        context["image_form"] = form or ImageForm(
+            has_image=bool(row.image), initial={"image_text": row.image_text}
+        )
+    return render(request, "annotator/prompt.html", context, status=400 if form else 200)
 
 
 def _filtered(rows: QuerySet[Prompt], request: PersonRequest) -> QuerySet[Prompt]:
