@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -41,6 +42,8 @@ class CompletionOutput(serializers.ModelSerializer[Completion]):
 
 
 class PromptOutput(serializers.ModelSerializer[Prompt]):
+    image = serializers.SerializerMethodField()
+
     class Meta:
         model = Prompt
         fields = [
@@ -49,10 +52,21 @@ class PromptOutput(serializers.ModelSerializer[Prompt]):
             "examples",
             "held_out_examples",
             "reference",
+            "image",
+            "image_text",
             "domain",
             "language",
             "is_held_out",
         ]
+
+    @extend_schema_field(serializers.URLField(allow_null=True, help_text="Null where the task has none."))
+    def get_image(self, prompt: Prompt) -> str | None:
+        """Where the image is, for members of the project."""
+        if not prompt.image:
+            return None
+        path = reverse("prompt-image", args=[prompt.project.slug, prompt.pk])
+        url: str = self.context["request"].build_absolute_uri(path)
+        return url
 
 
 class PromptDetailOutput(PromptOutput):
@@ -137,8 +151,8 @@ class PromptDetail(ProjectView):
     @extend_schema(responses=PromptDetailOutput)
     def get(self, request: Request, slug: str, prompt_id: int) -> Response:
         """One task with its instructions."""
-        prompts = Prompt.objects.filter(project=self.project).prefetch_related("completions")
-        return Response(PromptDetailOutput(get_object_or_404(prompts, pk=prompt_id)).data)
+        prompt = get_object_or_404(self.project.prompts.prefetch_related("completions"), pk=prompt_id)
+        return Response(PromptDetailOutput(prompt, context={"request": request}).data)
 
 
 class ComparisonList(ProjectView, ListAPIView[Comparison]):

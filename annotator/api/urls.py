@@ -3,7 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from annotator.api import exports, projects, ranking
+from annotator.api import deciding, exports, notes, projects, ranking
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
@@ -18,6 +18,34 @@ urlpatterns = [
     path("projects/<slug:slug>/prompts/", projects.PromptList.as_view(), name="api-prompts"),
     path("projects/<slug:slug>/prompts/<int:prompt_id>/", projects.PromptDetail.as_view(), name="api-prompt"),
     path("projects/<slug:slug>/comparisons/", projects.ComparisonList.as_view(), name="api-comparisons"),
+    path(
+        "projects/<slug:slug>/comparisons/<int:comparison_id>/adjudicate/",
+        deciding.Adjudicate.as_view(),
+        name="api-adjudicate",
+    ),
+    path(
+        "projects/<slug:slug>/comparisons/<int:comparison_id>/withdraw/",
+        deciding.Withdraw.as_view(),
+        name="api-withdraw",
+    ),
+    path(
+        "projects/<slug:slug>/comparisons/<int:comparison_id>/gold/",
+        deciding.GoldMake.as_view(),
+        name="api-gold-make",
+    ),
+    path("projects/<slug:slug>/gold/", deciding.GoldList.as_view(), name="api-gold"),
+    path(
+        "projects/<slug:slug>/gold/<int:comparison_id>/retire/",
+        deciding.GoldRetire.as_view(),
+        name="api-gold-retire",
+    ),
+    path(
+        "projects/<slug:slug>/gold/<int:comparison_id>/bring-back/",
+        deciding.GoldBringBack.as_view(),
+        name="api-gold-bring-back",
+    ),
+    path("projects/<slug:slug>/notes/", notes.NoteList.as_view(), name="api-notes"),
+    path("projects/<slug:slug>/notes/<int:note_id>/done/", notes.NoteDone.as_view(), name="api-note-done"),
     path("projects/<slug:slug>/claim/", ranking.Claim.as_view(), name="api-claim"),
     path("projects/<slug:slug>/renew/", ranking.Renew.as_view(), name="api-renew"),
     path("projects/<slug:slug>/submit/", ranking.Submit.as_view(), name="api-submit"),

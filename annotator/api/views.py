@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from annotator.access import entry
 from annotator.models import Membership, Project, Role, User
+from annotator.quality.gold import GoldError
 from annotator.ranking.submit import LeaseLost, SubmitError
 
 
@@ -38,8 +39,8 @@ class ProjectView(APIView):
 
 
 class Refused(APIException):
-    """A judgment that was not stored, with the reason in words."""
+    """A judgment or a gold answer that was not stored, with the reason in words."""
 
-    def __init__(self, error: SubmitError) -> None:
+    def __init__(self, error: SubmitError | GoldError) -> None:
         self.status_code = 409 if isinstance(error, LeaseLost) else 400
         super().__init__(str(error), code="lease_lost" if isinstance(error, LeaseLost) else "invalid")

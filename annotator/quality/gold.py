@@ -58,6 +58,8 @@ def make(
     the new answer. Raises GoldError, and stores nothing, on an answer that says nothing.
     """
     if isinstance(source, Comparison):
+        if not source.is_queued:
+            raise GoldError(_("A gold question is made of a comparison that annotators judge."))
         prompt, completions = source.prompt, list(source.completions.order_by("slots__position"))
     else:
         prompt, completions = source[0], list(source[1])
@@ -94,6 +96,12 @@ def retire(answer: GoldAnswer) -> None:
     """Ask it no more. What people answered, and their scores, stay."""
     Comparison.objects.filter(pk=answer.comparison_id).update(is_closed=True)
     answer.comparison.is_closed = True
+
+
+def bring_back(answer: GoldAnswer) -> None:
+    """Ask a retired question again; its answer is as it was."""
+    Comparison.objects.filter(pk=answer.comparison_id).update(is_closed=False)
+    answer.comparison.is_closed = False
 
 
 def score(answer: GoldAnswer, verdict: str, ranks: Mapping[int, int]) -> float:

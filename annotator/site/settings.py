@@ -217,6 +217,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Better instructions out of human rankings",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "VerdictEnum": "annotator.models.Verdict",
+        "GivenVerdictEnum": "annotator.api.deciding.VERDICTS",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -4,14 +4,16 @@ import pytest
 from django.urls import get_resolver
 
 from annotator.api.urls import urlpatterns
-from annotator.models import Completion, Ranking
+from annotator.models import Completion, Note, Ranking
+from annotator.quality import gold
 from annotator.ranking import queue
-from tests.factories import make_comparison, make_prompt, make_ranking
+from tests.factories import make_comparison, make_prompt, make_ranking, make_user
 
 pytestmark = pytest.mark.django_db
 
 ALL = {"alice": 200, "bob": 200, "dana": 200, "mallory": 404, "nobody": 403}
 STAFF = {**ALL, "bob": 403}
+MANAGERS = {**STAFF, "dana": 403}
 JUDGES = {**ALL, "dana": 403}
 # What a judge gets who sends nothing useful: the door was open.
 INVALID = {**JUDGES, "alice": 400, "bob": 400}
@@ -22,6 +24,14 @@ MATRIX = [
     ("get", "projects/support/prompts/", STAFF),
     ("get", "projects/support/prompts/{prompt}/", STAFF),
     ("get", "projects/support/comparisons/", STAFF),
+    ("post", "projects/support/comparisons/{comparison}/adjudicate/", {**MANAGERS, "alice": 400}),
+    ("post", "projects/support/comparisons/{comparison}/withdraw/", {**MANAGERS, "alice": 400}),
+    ("post", "projects/support/comparisons/{comparison}/gold/", {**MANAGERS, "alice": 400}),
+    ("get", "projects/support/gold/", STAFF),
+    ("post", "projects/support/gold/{gold}/retire/", MANAGERS),
+    ("post", "projects/support/gold/{gold}/bring-back/", MANAGERS),
+    ("get", "projects/support/notes/", MANAGERS),
+    ("post", "projects/support/notes/{note}/done/", MANAGERS),
     ("get", "projects/support/exports/trl/", STAFF),
     ("get", "projects/support/exports/raw/", STAFF),
     ("post", "projects/support/claim/", {**JUDGES, "alice": 204, "bob": 204}),
@@ -40,16 +50,23 @@ MATRIX = [
     [(method, path, name, status) for method, path, allowed in MATRIX for name, status in allowed.items()],
 )
 def test_the_matrix(request, client, project, method, path, name, status):
-    prompt = make_prompt(project)
+    ids = {"prompt": make_prompt(project).pk}
+    if "comparisons/{" in path or "gold/{" in path:
+        comparison = make_comparison(project)
+        first, second = comparison.completions.all()
+        answer = gold.make(comparison, ranks={first.pk: 1, second.pk: 2})
+        ids |= {"comparison": comparison.pk, "gold": answer.comparison_id}
+    if "notes/{" in path:
+        ids["note"] = Note.objects.create(project=project, author=make_user(), text="Unclear.").pk
     if name != "nobody":
         client.force_login(request.getfixturevalue(name))
-    url = f"/api/{path.format(prompt=prompt.pk)}"
+    url = f"/api/{path.format(**ids)}"
     response = getattr(client, method)(url, content_type="application/json")
     assert response.status_code == status
 
 
 def test_the_matrix_names_every_address():
-    named = {path.format(prompt=1) for _, path, _ in MATRIX}
+    named = {path.format(prompt=1, comparison=1, gold=1, note=1) for _, path, _ in MATRIX}
     resolver = get_resolver("annotator.api.urls")
     resolved = {resolver.resolve(f"/{path}").url_name for path in named}
     assert resolved == {pattern.name for pattern in urlpatterns}
