@@ -73,6 +73,7 @@ def _raw_row(project: Project, ranking: Ranking, completions: dict[int, Completi
         "ranking": ranking.pk,
         "verdict": ranking.verdict,
         "live": ranking.is_live,
+        "decision": ranking.is_adjudication,
         "supersedes": ranking.supersedes_id,
         "superseded_by": later.pk if later else None,
         "annotator": pseudonym(project, ranking.annotator_id),

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from annotator.models import Project, User
 from annotator.ranking import queue
+from annotator.ranking.adjudication import adjudicate, withdraw
 from annotator.ranking.submit import Judgment, submit, undo
 from rlhf.lm.data import read_snapshot
 from rlhf.models import Snapshot
@@ -43,6 +44,23 @@ def test_it_holds_tasks_and_judgments(project: Project, bob: User):
     assert (judgment.strength, judgment.simulated) == (2, False)
     assert snapshot.last_ranking == ranking.pk
     assert snapshot.counts == {"prompts": 1, "held_out_prompts": 0, "rankings": 1, "simulated": 0}
+
+
+def test_a_managers_decision_stands_in_place_of_the_annotators(
+    project: Project, alice: User, bob: User, carol: User
+):
+    comparison = make_comparison(project, wanted=2)
+    first, second = comparison.completions.order_by("pk")
+    make_ranking(project, bob, first=0)
+    make_ranking(project, carol, first=1)
+    decision = Judgment(ranks={first.pk: 2, second.pk: 1}, strength=3)
+    ranking = adjudicate(comparison=comparison, manager=alice, judgment=decision, idempotency_key="k")
+
+    (judgment,) = read_snapshot(path_of(freeze(project))).judgments
+    assert (judgment.id, judgment.ranks, judgment.strength) == (str(ranking.pk), (2, 1), 3)
+
+    withdraw(comparison=comparison, manager=alice, idempotency_key="back")
+    assert len(read_snapshot(path_of(freeze(project))).judgments) == 2
 
 
 def test_the_same_rankings_give_the_same_file_and_row(project: Project, bob: User, carol: User):

@@ -2,8 +2,10 @@
 
 import pytest
 
+from annotator.exports.formats import pseudonym, raw_rows, trl_rows
 from annotator.models import Assignment, Comparison, Ranking, Role, Verdict
 from annotator.quality import wins
+from annotator.quality.agreement import pairwise_agreement
 from annotator.ranking import queue
 from annotator.ranking.adjudication import adjudicate, withdraw
 from annotator.ranking.pairs import pairs_of
@@ -45,6 +47,28 @@ def test_the_decision_is_the_only_vote(project, alice, disputed):
     assert (record[ids[1]].share, record[ids[1]].pairs) == (1.0, 1)
     assert (disputed.judgments_taken, disputed.judgments_wanted, disputed.is_adjudicated) == (3, 3, True)
     assert ranking.assignment.state == Assignment.State.SUBMITTED
+
+
+def test_preferences_are_exported_from_the_decision_and_judgments_from_everybody(
+    project, alice, bob, carol, disputed
+):
+    ids = sorted(disputed.slots.values_list("completion", flat=True))
+    decide(disputed, alice)
+    (line,) = trl_rows(project)
+    assert (line["chosen_id"], line["rejected_id"]) == (ids[1], ids[0])
+    assert line["annotator"] == pseudonym(project, alice.pk)
+    assert [(row["annotator"], row["live"], row["decision"]) for row in raw_rows(project)] == [
+        (pseudonym(project, bob.pk), True, False),
+        (pseudonym(project, carol.pk), True, False),
+        (pseudonym(project, alice.pk), True, True),
+    ]
+
+
+def test_agreement_is_measured_without_the_decision(project, alice, disputed):
+    before = pairwise_agreement(project)
+    assert (before.value, before.pairs) == (0.0, 1)
+    decide(disputed, alice)
+    assert pairwise_agreement(project) == before
 
 
 def test_withdrawn_the_annotators_votes_count_again(alice, disputed):

@@ -11,8 +11,9 @@ from django.db import close_old_connections, connections
 from annotator.models import Assignment, Comparison, Completion, Prompt, Ranking
 from annotator.quality import gold
 from annotator.ranking import queue
+from annotator.ranking.adjudication import adjudicate
 from annotator.ranking.queue import NewComparison
-from annotator.ranking.submit import Judgment, LeaseLost, submit, undo
+from annotator.ranking.submit import InvalidJudgment, Judgment, LeaseLost, submit, undo
 from tests.factories import make_comparison, make_completions, make_member, make_prompt
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,6 +128,38 @@ def test_twin_submits_with_two_keys_store_one_judgment(project, people):
     stored = together(*[lambda key=str(n): attempt(key) for n in range(THREADS)])
     assert len([ranking for ranking in stored if ranking]) == 1
     assert Ranking.objects.live().count() == 1
+
+
+def test_of_two_managers_who_decide_at_once_one_does(project, people):
+    comparison = make_comparison(project)
+    held = queue.claim_next(annotator=people[0], project=project)
+    submit(assignment=held, judgment=ranks(held), idempotency_key="1")
+    judgment = ranks(held)
+
+    def attempt(manager):
+        try:
+            return adjudicate(
+                comparison=comparison, manager=manager, judgment=judgment, idempotency_key="decision"
+            )
+        except InvalidJudgment:
+            return None
+
+    decided = together(*[lambda person=person: attempt(person) for person in people[1:]])
+    assert len([ranking for ranking in decided if ranking]) == 1
+    assert Ranking.objects.votes().get().is_adjudication
+    assert Ranking.objects.filter(is_adjudication=True).count() == 1
+    assert_counts_fit()
+
+
+def test_a_decision_pressed_twice_at_once_is_one(project, people):
+    comparison = make_comparison(project)
+    held = queue.claim_next(annotator=people[0], project=project)
+    submit(assignment=held, judgment=ranks(held), idempotency_key="1")
+    press = lambda: adjudicate(  # noqa: E731
+        comparison=comparison, manager=people[1], judgment=ranks(held), idempotency_key="decision"
+    )
+    assert len({ranking.pk for ranking in together(*[press] * THREADS)}) == 1
+    assert_counts_fit()
 
 
 def test_twin_undos_undo_once(project, people):
