@@ -25,6 +25,24 @@ SENTENCES: dict[str, Callable[[], str]] = {
     "promoted": lambda: _("{actor} promoted {subject}"),
     "imported": lambda: _("{actor} imported {subject}"),
     "simulated": lambda: _("Simulated annotators gave {subject}"),
+    "exported": lambda: _("{actor} exported {subject}"),
+    "created the project": lambda: _("{actor} created the project {subject}"),
+    "changed the settings": lambda: _("{actor} changed the settings: {subject}"),
+    "added": lambda: _("{actor} added {subject} to the project"),
+    "changed": lambda: _("{actor} changed the role of {subject}"),
+    "removed": lambda: _("{actor} removed {subject} from the project"),
+    "paused": lambda: _("{actor} paused {subject}"),
+    "made an invitation": lambda: _("{actor} made an invitation: {subject}"),
+    "revoked an invitation": lambda: _("{actor} revoked an invitation: {subject}"),
+    "joined by invitation": lambda: _("{actor} joined by an invitation: {subject}"),
+    "changed the image of": lambda: _("{actor} changed the image of task {subject}"),
+    "removed the image of": lambda: _("{actor} removed the image of task {subject}"),
+}
+# The same where nothing names the subject: an invitation need not have a note.
+WITHOUT_SUBJECT: dict[str, Callable[[], str]] = {
+    "made an invitation": lambda: _("{actor} made an invitation"),
+    "revoked an invitation": lambda: _("{actor} revoked an invitation"),
+    "joined by invitation": lambda: _("{actor} joined by an invitation"),
 }
 
 
@@ -34,7 +52,8 @@ def event_text(event: Event) -> SafeString:
     subject: str = event.subject
     if event.url.startswith("/"):
         subject = format_html('<a href="{}">{}</a>', event.url, event.subject)
-    sentence = SENTENCES[event.verb]() if event.verb in SENTENCES else "{actor} {verb} {subject}"
+    known = SENTENCES if event.subject else {**SENTENCES, **WITHOUT_SUBJECT}
+    sentence = known[event.verb]() if event.verb in known else "{actor} {verb} {subject}"
     return format_html(sentence, actor=event.actor or _("The site"), verb=event.verb, subject=subject)
 
 
