@@ -1,4 +1,4 @@
-"""The queue's tests once more, on PostgreSQL with its row locks."""
+"""The tests of the queue, of decisions and of invitations once more, on PostgreSQL with its row locks."""
 
 import os
 import subprocess
@@ -13,7 +13,14 @@ HERE = Path(__file__).parent
 @pytest.mark.real
 @pytest.mark.timeout(300)
 def test_the_queue_does_the_same_on_postgres(postgres_url):
-    names = ("test_queue.py", "test_submit.py", "test_dealing.py", "test_concurrency.py")
+    names = (
+        "test_queue.py",
+        "test_submit.py",
+        "test_dealing.py",
+        "test_concurrency.py",
+        "test_adjudication.py",
+        "../test_invitations.py",
+    )
     files = [str(HERE / name) for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files],
