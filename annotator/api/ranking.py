@@ -172,7 +172,7 @@ REFUSED = {400: ErrorOutput, 409: OpenApiResponse(ErrorOutput, "Judged by others
 
 
 _MINE = Select(
-    lambda: Assignment.objects.select_related("comparison__project").filter(
+    lambda: Assignment.objects.filter(
         pk=an_id("assignment"), annotator=an_id("annotator"), comparison__project=an_id("project")
     )
 )

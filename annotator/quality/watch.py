@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotator import events
+from annotator.access import membership_of
 from annotator.models import Comparison, Membership, PauseKind, Ranking, Role, User, Verdict
+from annotator.prepared import Select, an_id
 from annotator.ranking import leases
 
 chance = random.Random()
@@ -41,12 +44,10 @@ def after(ranking: Ranking) -> None:
     if ranking.is_simulated or not (is_beside or chance.random() * EVERY < 1):
         return
     project = comparison.project
-    membership = (
-        Membership.objects.filter(user=ranking.annotator_id, project=project).select_related("user").first()
-    )
+    membership = membership_of(ranking.annotator, project)
     if not project.auto_pause or membership is None or membership.role != Role.ANNOTATOR:
         return
-    membership.project = project
+    membership.project, membership.user = project, ranking.annotator
     if membership.paused_at is None and (found := look(membership, deep=is_beside)):
         kind, facts = found
         _pause(membership, kind, facts=facts)
@@ -182,20 +183,38 @@ def binomial_at_most(successes: int, n: int, p: float) -> float:
     return sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(successes + 1))
 
 
-def _latest(membership: Membership, most: int) -> list[Ranking]:
+class _Judged(NamedTuple):
+    """What a look needs of a ranking."""
+
+    verdict: str
+    ranks: dict[str, int]
+    order: list[int]
+    seconds: float | None
+    gold_score: float | None
+    is_live: bool
+    created_at: datetime
+    comparison__project: int
+
+
+def _newest(most: int) -> Select[tuple[Any, ...]]:
+    rows = Ranking.objects.order_by("-pk").values_list(*_Judged._fields)
+    return Select(lambda: rows.filter(annotator=an_id("annotator"))[:most])
+
+
+_NEWEST = {most: _newest(most) for most in (LATEST, READ_FOR_GOLD)}
+
+
+def _latest(membership: Membership, most: int) -> list[_Judged]:
     """The person's latest live judgments in the project that are watched, newest first.
 
     Read from their latest in all projects, so that it costs the same however many there are.
     """
-    fields = ["verdict", "ranks", "order", "seconds", "gold_score", "is_live", "created_at"]
-    rows = Ranking.objects.filter(annotator=membership.user).select_related("comparison")
-    rows = rows.only(*fields, "comparison__project").order_by("-pk")[:most]
     since = membership.watched_from
     return [
         row
-        for row in rows
+        for row in map(_Judged._make, _NEWEST[most](annotator=membership.user_id))
         if row.is_live
-        and row.comparison.project_id == membership.project_id
+        and row.comparison__project == membership.project_id
         and (since is None or row.created_at >= since)
     ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -27,7 +27,7 @@ from annotator.models import (
     User,
     Verdict,
 )
-from annotator.prepared import Given
+from annotator.prepared import Given, Select, an_id
 from annotator.quality import watch
 
 State = Assignment.State
@@ -215,36 +215,59 @@ def _repeat(
     if len(judged) < FEWEST:
         return None
     earlier = {
-        row.comparison_id: row
+        row.comparison: row
         for row in judged[APART:]
-        if row.comparison.prompt_id != last_prompt
-        and not row.comparison.is_closed
+        if row.comparison__prompt != last_prompt
+        and not row.comparison__is_closed
         and len(set(row.ranks.values())) > 1
     }
     asked = Comparison.objects.filter(reserved_for=annotator, repeats__in=list(earlier))
     for pk in asked.values_list("repeats", flat=True):
         earlier.pop(pk or 0, None)
-    prompts = {row.comparison.prompt_id for row in earlier.values()}
+    prompts = {row.comparison__prompt for row in earlier.values()}
     written = Completion.objects.filter(author=annotator, prompt__in=prompts)
     own = set(written.values_list("prompt", flat=True))
-    rows = [row for row in earlier.values() if row.comparison.prompt_id not in own]
+    rows = [row for row in earlier.values() if row.comparison__prompt not in own]
     if not rows:
         return None
     row = chance.choice(rows)
-    return Dealt(_copy(_read(row.comparison_id), annotator), row.order[::-1])
+    return Dealt(_copy(_read(row.comparison), annotator), row.order[::-1])
 
 
-def _judged_in_queue(annotator: User, project: Project) -> list[Ranking]:
+class _Judged(NamedTuple):
+    """What can be asked again, of a ranking."""
+
+    comparison: int
+    ranks: dict[str, int]
+    order: list[int]
+    verdict: str
+    is_live: bool
+    is_adjudication: bool
+    comparison__prompt: int
+    comparison__project: int
+    comparison__is_closed: bool
+    comparison__is_queued: bool
+
+
+_NEWEST = Select(
+    lambda: (
+        Ranking.objects.filter(annotator=an_id("annotator"))
+        .order_by("-pk")
+        .values_list(*_Judged._fields)[:LATEST]
+    )
+)
+
+
+def _judged_in_queue(annotator: User, project: Project) -> list[_Judged]:
     """The person's ranked judgments in this project's queue among their latest, newest first."""
-    rows = Ranking.objects.filter(annotator=annotator).select_related("comparison").order_by("-pk")
     return [
         row
-        for row in rows[:LATEST]
+        for row in map(_Judged._make, _NEWEST(annotator=annotator.pk))
         if row.is_live
         and row.verdict == Verdict.RANKED
         and not row.is_adjudication
-        and row.comparison.is_queued
-        and row.comparison.project_id == project.pk
+        and row.comparison__is_queued
+        and row.comparison__project == project.pk
     ]
 
 

@@ -67,8 +67,15 @@ def beat_command() -> list[str]:
     return [*_celery("beat"), "--pidfile", ""]
 
 
-def web_command(*, host: str, port: int, threads: int = 16, workers: int = 1) -> list[str]:
-    """One gunicorn process with threads: what SQLite wants; more workers where PostgreSQL serves."""
+WEB_PROCESSES = max(1, min(4, os.cpu_count() or 1))
+"""A Python process keeps one core busy; more of them than this only wait for SQLite's one writer."""
+WEB_THREADS = 4
+
+
+def web_command(
+    *, host: str, port: int, threads: int = WEB_THREADS, workers: int = WEB_PROCESSES
+) -> list[str]:
+    """gunicorn: processes for the cores, threads for requests that wait for the database."""
     return [
         *(sys.executable, "-m", "gunicorn", "annotator.site.wsgi:application"),
         *("--bind", netloc(host, port)),
@@ -130,8 +137,8 @@ def main() -> None:
     web = kinds.add_parser("web", help="the site, served by gunicorn")
     web.add_argument("--host", default="127.0.0.1")
     web.add_argument("--port", type=int, default=8000)
-    web.add_argument("--workers", type=int, default=1, help="processes (default 1)")
-    web.add_argument("--threads", type=int, default=16, help="threads a process (default 16)")
+    web.add_argument("--workers", type=int, default=WEB_PROCESSES, help="processes (default %(default)s)")
+    web.add_argument("--threads", type=int, default=WEB_THREADS, help="threads each (default %(default)s)")
     worker = kinds.add_parser("worker", help="a Celery worker")
     worker.add_argument("queue", choices=["light", "model"])
     kinds.add_parser("beat", help="the clock that sends periodic tasks")

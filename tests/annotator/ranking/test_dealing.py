@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from annotator.models import Assignment, Comparison, Membership, PauseKind, Ranking, Verdict
 from annotator.quality import gold, watch
@@ -138,7 +140,7 @@ def test_the_dice_decide(mixed):
     assert dealing.drawn(mixed, GOLD) is None
 
 
-def test_a_claim_from_the_queue_costs_no_query_more(project, bob, django_assert_num_queries):
+def test_a_claim_from_the_queue_costs_no_query_more(project, bob):
     for _ in range(3):
         make_comparison(project)
     from django.db import connection
@@ -263,9 +265,13 @@ def test_a_late_answer_to_a_repeat_is_taken(mixed, bob, busy):
     assert held.comparison.judgments_taken == 1
 
 
-def test_choosing_a_repeat_reads_no_more_with_a_long_history(mixed, bob, busy, monkeypatch):
-    monkeypatch.setattr(dealing, "LATEST", 9)
-    assert claim(bob, mixed, REPEAT).comparison.is_queued  # ten are needed, nine are read
+def test_choosing_a_repeat_reads_no_more_with_a_long_history(mixed, bob, busy):
+    with CaptureQueriesContext(connection) as queries:
+        assert not claim(bob, mixed, REPEAT).comparison.is_queued
+    (history,) = [
+        query["sql"] for query in queries.captured_queries if '"annotator_ranking"."ranks"' in query["sql"]
+    ]
+    assert history.endswith("LIMIT 200")
 
 
 # Qualification
