@@ -16,7 +16,6 @@ from rest_framework.response import Response
 from annotator.access import JUDGES
 from annotator.api.views import ProjectView, Refused
 from annotator.models import Assignment, Completion, Ranking, Verdict
-from annotator.prepared import Select, an_id
 from annotator.quality import watch
 from annotator.ranking import leases, queue
 from annotator.ranking.submit import Judgment, SubmitError, feedback, skip, submit, undo
@@ -171,20 +170,13 @@ _ASSIGNMENT, _RANKING = AssignmentOutput(), RankingOutput()
 REFUSED = {400: ErrorOutput, 409: OpenApiResponse(ErrorOutput, "Judged by others, or not yours any more")}
 
 
-_MINE = Select(
-    lambda: Assignment.objects.filter(
-        pk=an_id("assignment"), annotator=an_id("annotator"), comparison__project=an_id("project")
-    )
-)
-
-
 class JudgingView(ProjectView):
     """A view for those who judge in the project."""
 
     roles = JUDGES
 
     def assignment(self, pk: int) -> Assignment:
-        found = _MINE.first(assignment=pk, annotator=self.person.pk, project=self.project.pk)
+        found = leases.assignment_of(self.person, self.project, pk)
         if found is None:
             raise Http404
         return found

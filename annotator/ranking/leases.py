@@ -34,6 +34,11 @@ _LEASE = Insert(
     leased_until=Now() + Given("lease", models.DurationField()),
 )
 _TEXTS = Select(lambda: Completion.objects.filter(slots__comparison=an_id("comparison")))
+_OF_PERSON = Select(
+    lambda: Assignment.objects.filter(
+        pk=an_id("assignment"), annotator=an_id("annotator"), comparison__project=an_id("project")
+    )
+)
 _AN_EXPIRED = Select(lambda: expired().values_list("pk")[:1])
 
 
@@ -49,6 +54,11 @@ def lease(comparison: Comparison, annotator: User, order: list[int]) -> Assignme
         lease=timedelta(seconds=comparison.project.lease_seconds),
     )
     return Assignment(pk=pk, comparison=comparison, annotator=annotator, leased_until=until, **values)
+
+
+def assignment_of(annotator: User, project: Project, pk: int) -> Assignment | None:
+    """The person's assignment in this project with that id, leased or not."""
+    return _OF_PERSON.first(assignment=pk, annotator=annotator.pk, project=project.pk)
 
 
 def shown(assignment: Assignment) -> list[Completion]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.http import JsonResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from annotator.models import Assignment, Completion, Project, Ranking, ResponseFormat, Verdict
+from annotator.models import Assignment, Project, Ranking, ResponseFormat, Verdict
+from annotator.ranking import leases
 from annotator.ranking.submit import Feedback, InvalidJudgment, Judgment
 from annotator.ranking.words import LETTERS, in_words
 from annotator.requests import PersonRequest
@@ -20,14 +20,13 @@ def shown(assignment: Assignment) -> dict[str, Any]:
     """What the page shows of an assignment: never who or what wrote a text."""
     comparison = assignment.comparison
     project = comparison.project
-    texts = Completion.objects.in_bulk(assignment.order)
     return {
         "assignment": assignment,
         "project": project,
         "prompt": comparison.prompt,
         "instructions": [
-            {"id": pk, "letter": letter, "text": texts[pk].text}
-            for pk, letter in zip(assignment.order, LETTERS, strict=False)
+            {"id": completion.pk, "letter": letter, "text": completion.text}
+            for completion, letter in zip(leases.shown(assignment), LETTERS, strict=False)
         ],
         "form": _form(project, len(assignment.order)),
         "places": range(1, len(assignment.order) + 1),
@@ -74,7 +73,10 @@ def assignment_of(request: PersonRequest, project: Project, body: dict[str, Any]
     pk = body.get("assignment")
     if not isinstance(pk, int):
         raise InvalidJudgment(_("The request could not be read."))
-    return get_object_or_404(Assignment, pk=pk, annotator=request.user, comparison__project=project)
+    found = leases.assignment_of(request.user, project, pk)
+    if found is None:
+        raise Http404
+    return found
 
 
 def judgment_of(body: dict[str, Any]) -> Judgment:
