@@ -69,6 +69,13 @@ class OrderForm(forms.Form):
                     self.add_error(f"rank-{pk}", _("Give it a place; equal places tie."))
         return self.cleaned_data
 
+    def focus_on_error(self) -> None:
+        """Let the page begin at the first field that was refused."""
+        for name, field in self.fields.items():
+            if name in self.errors:
+                field.widget.attrs["autofocus"] = True
+                return
+
     @property
     def verdict(self) -> str:
         said: str = self.cleaned_data["choice" if self.is_pair else "verdict"]

@@ -47,6 +47,8 @@ def render_page(
     gold_form: GoldForm | None = None,
 ) -> HttpResponse:
     """The page; forms that were refused are given, and shown with what was entered and what is wrong."""
+    for form in filter(None, (decision_form, gold_form)):
+        form.focus_on_error()
     slots = list(comparison.slots.select_related("completion"))
     shown = [slot.completion_id for slot in slots]
     rankings = comparison.rankings.select_related("annotator").order_by("-is_adjudication", "pk")

@@ -20,6 +20,3 @@ addEventListener("keydown", (event) => {
   } else return;
   event.preventDefault();
 });
-
-// What is wrong is where one goes on.
-form?.querySelector("[aria-invalid=true]")?.focus();

@@ -6,7 +6,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from annotator.models import PromptImport, Role
+from annotator.models import Note, PromptImport, Role
+from annotator.quality import gold
+from annotator.ranking.adjudication import adjudicate
+from annotator.ranking.submit import Judgment, undo
 from tests.factories import (
     make_comparison,
     make_guideline,
@@ -36,11 +39,19 @@ PAGES = [
             "import/",
             "import/{batch}/",
             "comparisons/",
+            "comparisons/?state=disagreement",
+            "comparisons/?state=closed",
             "comparisons/{comparison}/",
+            "comparisons/{disputed}/",
+            "comparisons/{decided}/",
+            "comparisons/{gold}/",
             "members/",
             "members/{member}/",
             "members/{paused}/",
+            "notes/",
             "quality/",
+            "quality/annotators/",
+            "quality/gold/",
             "exports/",
             "settings/",
             "runs/",
@@ -49,6 +60,9 @@ PAGES = [
         )
     ),
     "/projects/ranking/rank/",
+    "/projects/ranking/comparisons/{of_four}/",
+    "/projects/ranking/notes/",
+    "/projects/ranking/quality/gold/",
     "/nowhere/",
 ]
 
@@ -83,15 +97,47 @@ def numbers(project, alice, bob, carol):
     )
     ranking = make_project("ranking", response_format="ranking", completions_per_comparison=4)
     make_member(ranking, Role.MANAGER, alice)
-    make_comparison(ranking)
+    of_four = make_comparison(ranking)
+    disputed, decided = judged_by_managers(project, alice, bob, machine)
+    first, second = disputed.completions.all()
+    question = gold.make(disputed, ranks={first.pk: 1, second.pk: 2}, explanation="It is clear.")
+    for done_at in (None, prompt.created_at):
+        Note.objects.create(project=project, author=bob, text="Unclear.", comparison=decided, done_at=done_at)
     members = dict(project.memberships.values_list("user__username", "pk"))
     return {
         "member": members["bob"],
         "paused": members["carol"],
         "prompt": prompt.pk,
         "comparison": comparison.pk,
+        "of_four": of_four.pk,
+        "disputed": disputed.pk,
+        "decided": decided.pk,
+        "gold": question.comparison_id,
         "batch": batch.pk,
     }
+
+
+def judged_by_managers(project, alice, bob, machine):
+    """Two comparisons that Bob and the machine see differently, of which Alice has decided the second."""
+    project.attribute_scales = ["clarity"]
+    project.save()
+    rows = [make_comparison(project, wanted=2, priority=5) for _ in range(2)]
+    for person, first in ((bob, 0), (machine, 1)):
+        for row in rows:
+            ids = sorted(row.slots.values_list("completion", flat=True))
+            flags, ratings = {ids[0]: ["biased"]}, {ids[1]: {"clarity": 4}}
+            said = {
+                "flags": flags,
+                "ratings": ratings,
+                "improved_text": f"Better, says {person}.",
+                "seconds": 9.0,
+            }
+            make_ranking(project, person, first=first, **said)
+    undo(annotator=bob, ranking=rows[0].rankings.get(annotator=bob), idempotency_key="undo")
+    make_ranking(project, bob, first=0)
+    judgment = Judgment(verdict="all_bad", rationale="Neither names the form.")
+    adjudicate(comparison=rows[1], manager=alice, judgment=judgment, idempotency_key="decision")
+    return rows
 
 
 def violations(page: Page) -> list[str]:
@@ -139,6 +185,21 @@ def test_the_ranking_page_has_none_in_any_state(open_as, alice, numbers, dark):
     for key in "a1b":
         page.keyboard.press(key)
     found["ranking"] = violations(page)
+    assert {state: lines for state, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize("look", [{}, {"dark": True}, {"phone": True}], ids=["light", "dark", "phone"])
+def test_refused_decisions_and_gold_answers_have_none(open_as, alice, numbers, look):
+    found = {}
+    page = open_as(alice, f"/projects/support/comparisons/{numbers['disputed']}/", **look)
+    page.get_by_role("button", name="Save the decision").click()
+    page.get_by_text("Choose one.").wait_for()
+    found["decision"] = violations(page)
+    page.goto(f"/projects/support/comparisons/{numbers['disputed']}/")
+    page.get_by_text("Make this a gold question").click()
+    page.get_by_role("button", name="Make the gold question").click()
+    page.get_by_text("These instructions are a gold question already.").wait_for()
+    found["gold"] = violations(page)
     assert {state: lines for state, lines in found.items() if lines} == {}
 
 
