@@ -12,8 +12,9 @@ from django.conf import settings
 from django.test import Client
 from playwright.sync_api import Browser, Page
 
-from annotator.models import User
+from annotator.models import Comparison, Project, User
 from tests.browser.chromium import chromium, complaints_of
+from tests.factories import make_comparison, make_prompt
 
 DESKTOP = {"width": 1366, "height": 768}
 PHONE = {"width": 390, "height": 844}
@@ -28,12 +29,33 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
+def pairs(project: Project, bob: User) -> list[Comparison]:
+    """Three tasks with a pair each, all for bob."""
+    return [make_comparison(project, make_prompt(project, f"Task {letter}")) for letter in "PQR"]
+
+
+@pytest.fixture
+def four(project: Project) -> Comparison:
+    """One task with four to rank."""
+    project.response_format = "ranking"
+    project.completions_per_comparison = 4
+    project.save()
+    return make_comparison(project, k=4)
+
+
+@pytest.fixture
 def open_as(live_server: Any, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """open_as(user, path, phone=…, dark=…, locale=…): the page, signed in. No script or policy complains."""
+    """open_as(user, path, phone=…, dark=…, locale=…, motion=…): the page, signed in. No script complains."""
     contexts, complaints = [], []
 
     def open_page(
-        user: User | None, path: str = "/", *, phone: bool = False, dark: bool = False, locale: str = "en-GB"
+        user: User | None,
+        path: str = "/",
+        *,
+        phone: bool = False,
+        dark: bool = False,
+        locale: str = "en-GB",
+        motion: bool = False,
     ) -> Page:
         context = browser.new_context(
             base_url=live_server.url,
@@ -42,7 +64,7 @@ def open_as(live_server: Any, browser: Browser) -> Iterator[Callable[..., Page]]
             is_mobile=phone,
             color_scheme="dark" if dark else "light",
             locale=locale,
-            reduced_motion="reduce",
+            reduced_motion="no-preference" if motion else "reduce",
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from annotator.models import Completion, Membership, Note, Ranking, Role
+from annotator.models import Completion, Membership, Note, Ranking
+from annotator.prompts import images
 from annotator.quality import gold
-from tests.factories import make_comparison, make_member, make_prompt, make_ranking
+from tests.browser.rank_page import RANK, no_violation, status
+from tests.factories import make_comparison, make_image, make_prompt, make_ranking
 
 pytestmark = [pytest.mark.real, pytest.mark.django_db(transaction=True)]
-
-RANK = "/projects/support/rank/"
 
 
 @pytest.fixture
@@ -24,20 +23,6 @@ def long_pair(project):
     return make_comparison(
         project, completions=[Completion.objects.create(prompt=prompt, text=text) for text in texts]
     )
-
-
-@pytest.fixture
-def pairs(project, bob):
-    return [make_comparison(project, make_prompt(project, f"Task {letter}")) for letter in "PQR"]
-
-
-def status(page: Page):
-    return page.locator("#status")
-
-
-def no_violation(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
 
 
 def share_scrolled(page: Page, place: int) -> float:
@@ -81,6 +66,18 @@ def test_the_reference_is_folded_beside_the_task_if_the_project_shows_it(open_as
     expect(page.get_by_text("Do it in one word.")).to_be_hidden()
     page.get_by_text("Reference, written by a person").click()
     expect(page.get_by_text("Do it in one word.")).to_be_visible()
+
+
+def test_the_image_stands_beside_the_task_with_its_words(open_as, bob, project, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    prompt = make_prompt(project, "Describe it")
+    images.put(prompt, text="A red shape", file=make_image(size=(40, 20)))
+    make_comparison(project, prompt)
+    page = open_as(bob, RANK)
+    image = page.get_by_role("img", name="A red shape")
+    expect(image).to_be_visible()
+    assert image.evaluate("image => image.naturalWidth") == 40
+    no_violation(page)
 
 
 def test_what_is_not_asked_is_not_there(open_as, bob, project, pairs):
@@ -213,24 +210,3 @@ def test_ten_in_a_row_are_each_there_within_100_ms_of_a_slow_server(open_as, pro
     assert len(took) == 10
     assert max(took) < 100
     expect(page.locator("#today")).to_contain_text("10 of 12 today")
-
-
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-def test_at_200_percent_nothing_scrolls_sideways(open_as, project, bob, long_pair, locale):
-    page = open_as(bob, RANK, locale=locale)
-    for size in ({"width": 683, "height": 384}, {"width": 320, "height": 600}):
-        page.set_viewport_size(size)
-        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wider <= 0, size
-
-
-def test_nine_cards_fit_on_a_phone(open_as, project, bob):
-    project.response_format, project.completions_per_comparison = "ranking", 9
-    project.save()
-    make_comparison(project, k=9)
-    page = open_as(make_member(project, Role.ANNOTATOR), RANK, phone=True)
-    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider <= 0
-    card, last = (page.locator(what).first.bounding_box() for what in (".instruction", ".place:last-of-type"))
-    assert last["x"] + last["width"] <= card["x"] + card["width"]
-    no_violation(page)
