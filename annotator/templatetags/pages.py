@@ -27,7 +27,7 @@ NAVIGATION = [
     ("project", gettext_lazy("Overview"), EVERYBODY, ()),
     ("rank", gettext_lazy("Rank"), JUDGES, ()),
     ("guidelines", gettext_lazy("Guidelines"), EVERYBODY, ()),
-    ("prompts", gettext_lazy("Tasks"), STAFF, ("prompt", "import", "import-detail")),
+    ("prompts", gettext_lazy("Tasks"), STAFF, ("prompt", "prompt-image-change", "import", "import-detail")),
     ("comparisons", gettext_lazy("Comparisons"), STAFF, ("comparison",)),
     ("quality", gettext_lazy("Quality"), STAFF, ("gold",)),
     ("runs", gettext_lazy("Runs"), STAFF, ("run", "run-start", "evaluation")),

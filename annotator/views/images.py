@@ -61,6 +61,8 @@ def prompt_image_change(request: PersonRequest, slug: str, prompt_id: int) -> Ht
             _record(request, row, "changed the image of")
             messages.success(request, _("The image is stored."))
             return redirect("prompt", project.slug, row.pk)
+    wrong = next(name for name in form.fields if name in form.errors)
+    form.fields[wrong].widget.attrs["autofocus"] = True  # the form is far down the page
     return page_of(request, row, form)
 
 

@@ -100,6 +100,7 @@ def test_a_bad_file_is_refused_with_the_reason(client_of, alice, task, content, 
     page = response.content.decode()
     assert response.status_code == 400 and words in page
     assert "My words" in page and '<details class="fold" open>' in page
+    assert page.count("autofocus") == 1 and 'aria-current="page">Tasks' in page
     assert Prompt.objects.get(pk=task.pk).image.name == ""
 
 
