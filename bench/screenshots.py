@@ -30,14 +30,27 @@ ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "
 DESKTOP = {"width": 1366, "height": 768}
 PHONE = {"width": 390, "height": 844}
 
-# name: (path, who, options). Options: phone, dark, chinese; prepare: keys pressed before the picture.
+LOOKS: dict[str, dict[str, Any]] = {
+    "": {},
+    "-dark": {"dark": True},
+    "-phone": {"phone": True},
+    "-chinese": {"chinese": True},
+}
+# format: (name of its light picture, project, its Chinese project, who, keys pressed before the picture)
+FORMATS = {
+    "ranking-pairwise": ("ranking", "support", "chinese", "carol", ""),
+    "ranking-of-four": ("ranking-of-four", "release-notes", "chinese-four", "bob", "213"),
+    "ranking-best-worst": ("ranking-best-worst", "short-texts", "chinese-best-worst", "bob", "a1"),
+}
+# name: (path, who, options). Options: phone, dark, chinese, keys.
 PICTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "ranking": ("/projects/support/rank/", "carol", {}),
-    "ranking-dark": ("/projects/support/rank/", "carol", {"dark": True}),
-    "ranking-phone": ("/projects/support/rank/", "carol", {"phone": True}),
-    "ranking-chinese": ("/projects/chinese/rank/", "bob", {"chinese": True}),
-    "ranking-of-four": ("/projects/release-notes/rank/", "bob", {"keys": "213"}),
-    "ranking-best-worst": ("/projects/short-texts/rank/", "bob", {"keys": "a1"}),
+    f"{name}{suffix}" if suffix else first: (
+        f"/projects/{chinese if look.get('chinese') else slug}/rank/",
+        who,
+        {**look, "keys": keys},
+    )
+    for name, (first, slug, chinese, who, keys) in FORMATS.items()
+    for suffix, look in LOOKS.items()
 }
 # Looked at by hand before a release.
 PAGES: dict[str, tuple[str, str]] = {
@@ -52,7 +65,21 @@ PAGES: dict[str, tuple[str, str]] = {
     "prompt": ("/projects/support/prompts/1/", "dana"),
     "import": ("/projects/support/import/", "alice"),
     "comparisons": ("/projects/support/comparisons/", "alice"),
-    "members": ("/projects/support/members/", "alice"),
+    "disagreements": ("/projects/answers/comparisons/?state=disagreement", "alice"),
+    "comparison-disputed": ("/projects/answers/comparisons/{disputed}/", "alice"),
+    "comparison-decided": ("/projects/answers/comparisons/{decided}/", "alice"),
+    "comparison-gold": ("/projects/answers/comparisons/{gold}/", "dana"),
+    "gold": ("/projects/answers/quality/gold/", "alice"),
+    "gold-none": ("/projects/support/quality/gold/", "alice"),
+    "notes": ("/projects/answers/notes/", "alice"),
+    "notes-none": ("/projects/support/notes/", "alice"),
+    "account": ("/account/", "bob"),
+    "password": ("/account/password/", "bob"),
+    "paused": ("/projects/answers/rank/", "erin"),
+    "join": ("/join/{secret}/", ""),
+    "join-closed": ("/join/nowhere/", ""),
+    "members": ("/projects/answers/members/", "alice"),
+    "member-paused": ("/projects/answers/members/{paused}/", "alice"),
     "quality": ("/projects/support/quality/", "alice"),
     "exports": ("/projects/support/exports/", "dana"),
     "settings": ("/projects/support/settings/", "alice"),
@@ -130,8 +157,10 @@ def wait_for(url: str) -> None:
 
 
 def photograph(address: str, executable: str, names: list[str], all_themes: bool) -> None:
+    import picture_data
     from playwright.sync_api import sync_playwright
 
+    numbers = picture_data.numbers()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         for name, (path, who, options) in PICTURES.items():
@@ -141,7 +170,14 @@ def photograph(address: str, executable: str, names: list[str], all_themes: bool
             if name in names or (all_themes and not names):
                 for shape in variants() if all_themes else [{}]:
                     suffix = "-".join([name, *shape])
-                    take(browser, address, ROOT / "var" / "pictures" / f"{suffix}.png", path, who, **shape)
+                    take(
+                        browser,
+                        address,
+                        ROOT / "var" / "pictures" / f"{suffix}.png",
+                        path.format(**numbers),
+                        who,
+                        **shape,
+                    )
         browser.close()
 
 
@@ -195,9 +231,22 @@ def take(
         page.keyboard.press(key)
     file.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=str(file), full_page="/rank/" not in path)
+    if file.parent == IMAGES:
+        shrink(file)
     status = response.status if response else "no answer"
     print(f"{file.relative_to(ROOT)}  {path}  {status}")
     context.close()
+
+
+def shrink(file: Path) -> None:
+    """Write the PNG with a palette, a third of the size: a page has few colours."""
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        few = picture.convert("RGB").quantize(
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+    few.save(file, optimize=True)
 
 
 if __name__ == "__main__":
