@@ -26,8 +26,7 @@ def adjudicate(*, comparison: Comparison, manager: User, judgment: Judgment, ide
     _check_key(idempotency_key)
     try:
         with transaction.atomic():
-            known = _by_key(manager, idempotency_key, comparison)
-            return known or _decide(comparison, manager, judgment, idempotency_key)
+            return _decide(comparison, manager, judgment, idempotency_key)
     except IntegrityError:
         return _twin(manager, idempotency_key, comparison)
 
@@ -40,8 +39,7 @@ def withdraw(*, comparison: Comparison, manager: User, idempotency_key: str) -> 
     _check_key(idempotency_key)
     try:
         with transaction.atomic():
-            known = _by_key(manager, idempotency_key, comparison)
-            return known or _undo(comparison, manager, idempotency_key)
+            return _undo(comparison, manager, idempotency_key)
     except IntegrityError:
         return _twin(manager, idempotency_key, comparison)
 
@@ -65,6 +63,8 @@ def _decide(comparison: Comparison, manager: User, judgment: Judgment, key: str)
     for lease in Assignment.objects.filter(comparison=comparison, annotator=manager, state=State.LEASED):
         queue.release(lease)
     row = _lock(comparison)
+    if known := _by_key(manager, key, comparison):
+        return known  # asked once it is locked: a twin may have been before us
     if reason := refusal(row, manager):
         raise InvalidJudgment(reason)
     if judgment.improved_text.strip():
@@ -96,6 +96,8 @@ def _decide(comparison: Comparison, manager: User, judgment: Judgment, key: str)
 
 def _undo(comparison: Comparison, manager: User, key: str) -> Ranking:
     row = _lock(comparison)
+    if known := _by_key(manager, key, comparison):
+        return known
     decision = row.rankings.live().filter(is_adjudication=True).first()
     if decision is None:
         raise InvalidJudgment(_("There is no decision to withdraw."))
