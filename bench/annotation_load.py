@@ -85,6 +85,7 @@ def stage(web: Any, server: Any, annotators: int, options: argparse.Namespace) -
     """Drive so many annotators for a while; the figures, which are printed too."""
     import load_site
 
+    load_site.empty()
     plan = {
         "port": web.port,
         "slug": load_site.SLUG,

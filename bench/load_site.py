@@ -126,6 +126,16 @@ def fill(*, comparisons: int, overlap: int, annotators: int, plain: bool) -> flo
     return time.monotonic() - began
 
 
+def empty() -> None:
+    """Take back all that was judged, so that every stage begins with every comparison open."""
+    from annotator.models import Assignment, Comparison, Ranking
+
+    Ranking.objects.all().delete()
+    Assignment.objects.all().delete()
+    Comparison.objects.filter(rule=Comparison.Rule.REPEAT).delete()
+    Comparison.objects.filter(judgments_taken__gt=0).update(judgments_taken=0)
+
+
 def names(annotators: int) -> list[str]:
     return [f"annotator{number}" for number in range(1, annotators + 1)]
 
@@ -165,7 +175,7 @@ def _insert(model: Any, first: int, last: int, given: dict[str, str]) -> None:
         else:
             values.append("%s")
             parameters.append(field.get_db_prep_save(field.get_default(), connection))
-    series = "WITH RECURSIVE s(n) AS (SELECT %s UNION ALL SELECT n + 1 FROM s WHERE n < %s)"
+    series = "WITH RECURSIVE s(n) AS (SELECT CAST(%s AS INTEGER) UNION ALL SELECT n + 1 FROM s WHERE n < %s)"
     into = f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)})'
     statement = f"{into} {series} SELECT {', '.join(values)} FROM s"
     with connection.cursor() as cursor:

@@ -105,6 +105,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         raise ImproperlyConfigured("PrefLoop needs SQLite 3.35 or newer")
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # The server plans a statement that comes again only once (not behind a pooler of transactions).
+    DATABASES["default"]["OPTIONS"] = {"server_side_binding": True, "prepare_threshold": 5}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
