@@ -1,8 +1,10 @@
 // The ranking page: puts comparisons on the screen, listens to keys and clicks, hands judgments to the
-// outbox. What is said beside the answer is in extras.js, the answers in pair.js and cards.js.
+// outbox. What is said beside the answer is in extras.js, the answers in pair.js and cards.js, taking
+// back and leaving to others in second.js.
 
 import { Feedback, fillOnOpening, Latest, Note } from "./beside.js";
 import { Cards } from "./cards.js";
+import { listenToClicks } from "./clicks.js";
 import { Clock } from "./clock.js";
 import { showDifferences } from "./difference.js";
 import { Drafts } from "./drafts.js";
@@ -12,16 +14,17 @@ import { listenToKeys } from "./keys.js";
 import { LongTexts } from "./long.js";
 import { Outbox } from "./outbox.js";
 import { Pair } from "./pair.js";
-import { post, Refused, SignedOut } from "./server.js";
-import { newKey, Store } from "./store.js";
-import { parse, Supply } from "./supply.js";
+import { byId, fitToForm, isPaused, leaveText, offerSignIn, rememberFolds, say, showOnly, showPause } from "./screen.js";
+import { SecondThoughts } from "./second.js";
+import { SignedOut } from "./server.js";
+import { Store } from "./store.js";
+import { Supply } from "./supply.js";
 import { Today } from "./today.js";
 import { fillIn, readWords } from "./words.js";
 
 const root = document.getElementById("rank");
 const urls = root.dataset;
 const words = readWords();
-const byId = (id) => document.getElementById(id);
 const store = new Store(`prefloop:${urls.user}:${urls.project}:`);
 const drafts = new Drafts(store);
 const clock = new Clock();
@@ -30,13 +33,12 @@ const guidelines = new Guidelines(store, () => byId("task-heading")?.focus());
 
 let answer = null; // the Pair or Cards on the screen
 let extras = null;
-let undoKey = null;
-let undoing = null; // what the key is for
 let wasOffline = false;
 
 const outbox = new Outbox(store, urls.submit, {
   sent({ what }, reply) {
     byId("undo").disabled = false;
+    offerSignIn(false);
     if (reply.feedback) feedback.show(reply.feedback);
     if (wasOffline && !outbox.entries.length) {
       wasOffline = false;
@@ -52,26 +54,28 @@ const outbox = new Outbox(store, urls.submit, {
   },
   waiting(count, isSignedOut) {
     wasOffline = true;
-    byId("sign-in-again").hidden = !isSignedOut;
+    offerSignIn(isSignedOut);
     const sentence = fillIn(isSignedOut ? words.keptSignedOut : words.kept, { n: count });
     say(store.isLasting ? sentence : `${sentence} ${words.notStorable}`, "warn");
   },
-  paused: showPause,
+  paused: pause,
 });
 
 const supply = new Supply(urls, Number(urls.lease), outbox, {
   arrived() {
+    offerSignIn(false);
     if (!supply.current) advance();
-    else if (!byId("paused").hidden) showOnly(""); // the pause is lifted
+    else if (isPaused()) goOn();
   },
   empty() {
     if (!supply.current) showOnly("nothing");
+    else if (isPaused()) goOn();
   },
   unreachable(error) {
-    byId("sign-in-again").hidden = !(error instanceof SignedOut);
+    offerSignIn(error instanceof SignedOut);
     if (!supply.current) showOnly("unreachable");
   },
-  paused: showPause,
+  paused: pause,
   counted(progress) {
     today.set(progress, outbox.entries.length);
   },
@@ -80,12 +84,13 @@ const supply = new Supply(urls, Number(urls.lease), outbox, {
   },
 });
 
+const second = new SecondThoughts({ urls, words, outbox, supply, drafts, today }, { back: present, left: advance });
 const feedback = new Feedback({
   opened: () => clock.hold(true),
   closed: () => clock.hold(false),
 });
 const latest = new Latest(urls.latest, words);
-const note = new Note(store, urls.note, words, { said: (...said) => say(...said), closed: leaveText });
+const note = new Note(store, urls.note, words, { said: say, closed: leaveText });
 const long = new LongTexts(store, () => {
   const button = document.querySelector("[data-act=together]");
   button.hidden = !long.canScrollTogether;
@@ -95,27 +100,15 @@ fillOnOpening(document.querySelector(".today-menu"), urls.progress, words);
 
 // ---- the screen ----
 
-function say(sentence, kind = "") {
-  const status = byId("status");
-  status.textContent = sentence;
-  status.className = `status ${kind && `status-${kind}`}`;
+// A pause, and its end: what is on the screen and not sent is there again.
+function pause(reason) {
+  showPause(reason, words.pausedKept);
 }
 
-function showOnly(id) {
-  for (const name of ["nothing", "loading", "unreachable", "paused"]) byId(name).hidden = name !== id;
-  const hasOne = id === "";
-  byId("stage-place").hidden = byId("answer-place").hidden = !hasOne;
-  byId("foot-actions").hidden = !hasOne;
-}
-
-// Who is paused sees why; what is on the screen and not sent stays for when it is lifted.
-function showPause(reason) {
-  const isNew = byId("paused").hidden;
-  byId("paused").querySelector("[data-reason]").textContent = reason;
-  showOnly("paused");
-  if (!isNew) return;
-  say(words.pausedKept, "warn");
-  byId("paused").focus();
+function goOn() {
+  showOnly("");
+  say("");
+  leaveText();
 }
 
 function present(item, given = null) {
@@ -141,20 +134,9 @@ function setUp(item) {
   root.dataset.form = item.form;
   answer = new (item.form === "pairwise" ? Pair : Cards)(item.stage, item.answer, words);
   extras = new Extras(item.stage, item.answer);
-  for (const kbd of document.querySelectorAll("[data-key-of]")) {
-    const names = { "all-bad": "allBad", flags: "flags", improve: "improve", guidelines: "guidelines" };
-    kbd.textContent = answer.keys[names[kbd.dataset.keyOf]];
-  }
+  fitToForm(item.form, answer.keys);
   markDifferences(item.form === "pairwise" && store.get("differences", false));
-  for (const row of document.querySelectorAll("[data-for]")) {
-    row.hidden = !row.dataset.for.split(" ").includes(item.form);
-  }
-  for (const details of item.stage.querySelectorAll("details[data-remember]")) {
-    const name = details.dataset.remember;
-    const opensByItself = name === "examples" && !matchMedia("(max-width: 48rem)").matches;
-    details.open = store.get(name, opensByItself);
-    details.addEventListener("toggle", () => store.set(name, details.open));
-  }
+  rememberFolds(item.stage, store);
   long.watch(item.stage);
   clock.restart();
 }
@@ -189,8 +171,15 @@ function chosen() {
   else submit();
 }
 
+// Something was filled in; if it was a place, the next step is told.
+function changed(isPlace) {
+  draft();
+  refresh();
+  if (isPlace) say(answer.problem() || words.enterToSubmit);
+}
+
 function submit(verdict = "ranked") {
-  if (!supply.current || guidelines.isBlocking || !byId("paused").hidden) return;
+  if (!supply.current || guidelines.isBlocking || isPaused()) return;
   if (verdict === "all_bad" && !urls.allBad) return;
   const given = { verdict, ...answer.read(), ...extras.read() };
   const problem = {
@@ -218,49 +207,6 @@ function advance() {
   else showOnly("loading");
 }
 
-async function skip() {
-  const { current } = supply;
-  if (!current) return;
-  try {
-    await post(urls.skip, { assignment: current.id, reason: extras.reason });
-    drafts.remove(current.id);
-    today.skip();
-    say(words.skipped);
-    if (supply.current === current) advance();
-  } catch (error) {
-    say(error instanceof Refused ? error.message : words.actionFailed, "warn");
-  }
-}
-
-// Take a judgment back: the latest, or the one named.
-async function undo(ranking = null) {
-  if (byId("undo").disabled || undo.isRunning) return;
-  undo.isRunning = true;
-  try {
-    await outbox.flush();
-    if (outbox.entries.length) {
-      say(words.undoWaits, "warn");
-      return;
-    }
-    if (ranking !== undoing) undoKey = null;
-    undoing = ranking;
-    undoKey ??= newKey();
-    const reply = await post(urls.undo, { key: undoKey, ranking });
-    undoKey = null;
-    const item = parse(reply.html);
-    supply.insert(item);
-    present(item, reply.judgment);
-    byId("undo").disabled = !reply.can_undo;
-    today.add(-1);
-    say(words.undone);
-  } catch (error) {
-    if (error instanceof Refused) undoKey = null;
-    say(error instanceof Refused ? error.message : words.actionFailed, "warn");
-  } finally {
-    undo.isRunning = false;
-  }
-}
-
 function markDifferences(shown) {
   showDifferences(supply.current?.stage ?? document, shown);
   document.querySelector("[data-act=differences]").setAttribute("aria-pressed", String(shown));
@@ -277,10 +223,6 @@ function toggleLegend(shown = byId("legend").hidden) {
   document.querySelector("[data-act=legend]").setAttribute("aria-expanded", String(shown));
 }
 
-function leaveText() {
-  (byId("task-heading") ?? byId("main")).focus({ preventScroll: true });
-}
-
 function close() {
   extras?.close();
   toggleLegend(false);
@@ -294,11 +236,11 @@ function close() {
 const actions = {
   "all-bad": () => submit("all_bad"),
   cannot: () => submit("cannot_judge"),
-  skip,
-  undo: () => undo(),
+  skip: () => second.skip(extras.reason),
+  undo: () => second.undo(),
   change: (button) => {
     latest.toggle(false);
-    undo(Number(button.dataset.ranking));
+    second.undo(Number(button.dataset.ranking));
   },
   latest: () => {
     note.toggle(false);
@@ -331,35 +273,10 @@ const actions = {
   },
 };
 
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-act]");
-  if (button) {
-    actions[button.dataset.act](button);
-    return;
-  }
-  const option = event.target.closest(".scale-option");
-  if (option && !(event.target instanceof HTMLInputElement)) {
-    event.preventDefault();
-    if (guidelines.isBlocking) return;
-    option.querySelector("input").checked = true;
-    chosen();
-  }
-});
-for (const kind of ["input", "change"]) {
-  root.addEventListener(kind, (event) => {
-    if (!supply.current || event.target.id === "note-text") return;
-    draft();
-    refresh();
-    if (event.target.closest("#stage, .lanes")) say(answer.problem() || words.enterToSubmit);
-  });
-}
-document.addEventListener("submit", (event) => {
-  if (event.target.id !== "answer-form") return;
-  event.preventDefault();
-  submit();
-});
-listenToKeys({
+const page = {
   actions,
+  chosen,
+  changed,
   submit: () => submit(),
   isCovered: () => feedback.isOpen,
   isBlocked: () => guidelines.isBlocking,
@@ -368,18 +285,16 @@ listenToKeys({
   answer(key) {
     const outcome = answer.press(key);
     if (outcome === "chosen") chosen();
-    if (outcome === "placed") {
-      draft();
-      refresh();
-      say(answer.problem() || words.enterToSubmit);
-    }
+    if (outcome === "placed") changed(true);
     return outcome !== "";
   },
   toggleExamples() {
     const details = document.querySelector("#stage details[data-remember=examples]");
     if (details) details.open = !details.open;
   },
-});
+};
+listenToKeys(page);
+listenToClicks(root, page);
 addEventListener("beforeunload", (event) => {
   if (outbox.entries.length && !store.isLasting) event.preventDefault();
 });

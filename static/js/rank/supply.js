@@ -32,6 +32,7 @@ export class Supply {
     }
     setInterval(() => this.renew(), this.leaseMs / 3);
     addEventListener("pagehide", () => this.letGo());
+    addEventListener("online", () => this.fill());
   }
 
   // The next comparison, if it is here already.

@@ -1,0 +1,61 @@
+// What of the page is to be seen: the comparison or one of the notices in its place, and the line that
+// says what happened.
+
+const NOTICES = ["nothing", "loading", "unreachable", "paused"];
+
+export const byId = (id) => document.getElementById(id);
+
+export function say(sentence, kind = "") {
+  const status = byId("status");
+  status.textContent = sentence;
+  status.className = `status ${kind && `status-${kind}`}`;
+}
+
+// A notice by its name, or "" for the comparison.
+export function showOnly(name) {
+  for (const other of NOTICES) byId(other).hidden = other !== name;
+  const hasOne = name === "";
+  byId("stage-place").hidden = byId("answer-place").hidden = !hasOne;
+  byId("foot-actions").hidden = !hasOne;
+}
+
+export function isPaused() {
+  return !byId("paused").hidden;
+}
+
+// Who is paused sees why; what is on the screen and not sent stays for when it is lifted.
+export function showPause(reason, sentence) {
+  const isNew = !isPaused();
+  byId("paused").querySelector("[data-reason]").textContent = reason;
+  showOnly("paused");
+  if (!isNew) return;
+  say(sentence, "warn");
+  byId("paused").focus();
+}
+
+export function offerSignIn(isOffered) {
+  for (const link of document.querySelectorAll("[data-sign-in]")) link.hidden = !isOffered;
+}
+
+export function leaveText() {
+  (byId("task-heading") ?? byId("main")).focus({ preventScroll: true });
+}
+
+// What stands around the comparison depends on its form: keys, rows of the legend, buttons.
+export function fitToForm(form, keys) {
+  const names = { "all-bad": "allBad", flags: "flags", improve: "improve", guidelines: "guidelines" };
+  for (const kbd of document.querySelectorAll("[data-key-of]")) kbd.textContent = keys[names[kbd.dataset.keyOf]];
+  for (const row of document.querySelectorAll("[data-for]")) {
+    row.hidden = !row.dataset.for.split(" ").includes(form);
+  }
+}
+
+// Examples and reference are open or folded as they were left.
+export function rememberFolds(stage, store) {
+  for (const details of stage.querySelectorAll("details[data-remember]")) {
+    const name = details.dataset.remember;
+    const opensByItself = name === "examples" && !matchMedia("(max-width: 48rem)").matches;
+    details.open = store.get(name, opensByItself);
+    details.addEventListener("toggle", () => store.set(name, details.open));
+  }
+}
