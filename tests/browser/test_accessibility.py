@@ -7,12 +7,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from annotator.models import Note, PromptImport, Role
+from annotator.prompts import images
 from annotator.quality import gold
 from annotator.ranking.adjudication import adjudicate
 from annotator.ranking.submit import Judgment, undo
 from tests.factories import (
     make_comparison,
     make_guideline,
+    make_image,
     make_member,
     make_project,
     make_prompt,
@@ -79,6 +81,7 @@ def numbers(project, alice, bob, carol):
         held_out_examples=[{"input": "in", "output": "out"}],
         reference="Do it.",
     )
+    images.put(prompt, text="A red field", file=make_image())
     comparison = make_comparison(project, prompt, wanted=3, priority=1)
     make_ranking(project, bob, rationale="Clear.", strength=2)
     machine = make_member(project, Role.ANNOTATOR, make_user("machine", is_simulated=True))
