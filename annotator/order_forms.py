@@ -145,9 +145,7 @@ class DecisionForm(OrderForm):
     is_decision = True
 
     key = forms.CharField(max_length=64, widget=forms.HiddenInput)
-    reason = forms.CharField(
-        max_length=500, required=False, label=gettext_lazy("Why it cannot be judged (only then)")
-    )
+    reason = forms.CharField(max_length=500, required=False, label=gettext_lazy("Why it cannot be judged"))
     rationale = forms.CharField(
         max_length=5000,
         required=False,

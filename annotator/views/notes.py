@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -19,7 +20,8 @@ PER_PAGE = 25
 @login_required
 def notes(request: PersonRequest, slug: str) -> HttpResponse:
     project = project_for(request.user, slug, *MANAGERS)
-    rows = project.notes.select_related("author", "done_by").order_by("-pk")
+    rows = project.notes.select_related("author", "done_by")
+    rows = rows.order_by(F("done_at").desc(nulls_first=True), "-pk")  # what waits stands first
     context = {
         "project": project,
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),

@@ -189,6 +189,14 @@ def test_notes_are_marked_as_done_and_opened_again(client_of, project, alice, bo
         assert (note.done_at is not None) == is_done
 
 
+def test_notes_that_wait_stand_first(client_of, project, alice, bob):
+    notes = [Note.objects.create(project=project, author=bob, text=f"Note {n}.") for n in range(3)]
+    client = client_of(alice)
+    client.post(reverse("note-done", args=[project.slug, notes[2].pk]))
+    page = client.get(reverse("notes", args=[project.slug])).content.decode()
+    assert page.index("Note 1.") < page.index("Note 0.") < page.index("Note 2.")
+
+
 @pytest.mark.parametrize("state", ["open", "done", "closed", "disagreement", "adjudicated", "gold", "repeat"])
 def test_every_filter_opens(client_of, project, dana, disputed, state):
     url = reverse("comparisons", args=[project.slug])
