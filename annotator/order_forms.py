@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from annotator.models import Project, Verdict
-from annotator.ranking.submit import Judgment
+from annotator.ranking.judgments import Judgment
 from annotator.ranking.words import NUMBERS, in_words
 
 TIE = "tie"

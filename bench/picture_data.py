@@ -28,7 +28,8 @@ from annotator.models import (
 from annotator.quality import gold
 from annotator.ranking import queue
 from annotator.ranking.adjudication import adjudicate
-from annotator.ranking.submit import Judgment, submit, undo
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import submit, undo
 
 PASSWORD = "for pictures only"
 SLUG = "support"

@@ -15,7 +15,8 @@ from django.db import transaction
 
 from annotator.models import Assignment, Membership, Project, Role, User, Verdict
 from annotator.ranking import queue
-from annotator.ranking.submit import Judgment, submit
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import submit
 from rlhf.models import Score
 
 SPREAD = 0.5

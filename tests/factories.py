@@ -19,8 +19,9 @@ from annotator.models import (
     User,
 )
 from annotator.ranking import queue
+from annotator.ranking.judgments import Judgment
 from annotator.ranking.queue import NewComparison
-from annotator.ranking.submit import Judgment, submit
+from annotator.ranking.submit import submit
 
 _number = itertools.count(1)
 

@@ -16,7 +16,7 @@ from annotator.api.views import ProjectView, Refused
 from annotator.models import Comparison, GoldAnswer, Verdict
 from annotator.quality import gold
 from annotator.ranking.adjudication import adjudicate, withdraw
-from annotator.ranking.submit import Judgment, SubmitError
+from annotator.ranking.judgments import Judgment, SubmitError
 
 VERDICTS = [choice for choice in Verdict.choices if choice[0] != Verdict.UNDONE]
 

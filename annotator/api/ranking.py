@@ -18,7 +18,8 @@ from annotator.api.views import ProjectView, Refused
 from annotator.models import Assignment, Completion, Ranking, Verdict
 from annotator.quality import watch
 from annotator.ranking import leases, queue
-from annotator.ranking.submit import Judgment, SubmitError, feedback, skip, submit, undo
+from annotator.ranking.judgments import Judgment, SubmitError
+from annotator.ranking.submit import feedback, skip, submit, undo
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})

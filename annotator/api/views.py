@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from annotator.access import entry
 from annotator.models import Membership, Project, Role, User
 from annotator.quality.gold import GoldError
-from annotator.ranking.submit import LeaseLost, SubmitError
+from annotator.ranking.judgments import LeaseLost, SubmitError
 
 
 class ById(CursorPagination):

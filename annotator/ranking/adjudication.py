@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from annotator.models import Assignment, Comparison, Ranking, User, Verdict
 from annotator.ranking import queue
-from annotator.ranking.submit import InvalidJudgment, Judgment, checked
+from annotator.ranking.judgments import InvalidJudgment, Judgment, checked
 
 State = Assignment.State
 

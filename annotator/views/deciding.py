@@ -17,7 +17,7 @@ from annotator.order_forms import DecisionForm, GoldForm
 from annotator.quality import gold as gold_questions
 from annotator.ranking import disagreement
 from annotator.ranking.adjudication import adjudicate, refusal, withdraw
-from annotator.ranking.submit import SubmitError
+from annotator.ranking.judgments import SubmitError
 from annotator.requests import PersonRequest
 from annotator.views.comparison_page import render_page, shown_in
 

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from annotator.models import Assignment, Project, Ranking, ResponseFormat, Verdict
 from annotator.ranking import leases
-from annotator.ranking.submit import Feedback, InvalidJudgment, Judgment
+from annotator.ranking.judgments import InvalidJudgment, Judgment
+from annotator.ranking.submit import Feedback
 from annotator.ranking.words import LETTERS, in_words
 from annotator.requests import PersonRequest
 

@@ -17,7 +17,7 @@ from annotator.access import JUDGES, entry, project_for
 from annotator.models import Assignment, Membership, Project, Ranking
 from annotator.quality import progress, watch
 from annotator.ranking import dealing, queue, submit
-from annotator.ranking.submit import LeaseLost, SubmitError
+from annotator.ranking.judgments import LeaseLost, SubmitError
 from annotator.requests import PersonRequest
 from annotator.views import judging
 

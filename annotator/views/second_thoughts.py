@@ -18,7 +18,7 @@ from annotator.models import Assignment, Note, Project, Ranking, Verdict
 from annotator.prompts.cleaning import strip_text
 from annotator.quality import progress
 from annotator.ranking import submit
-from annotator.ranking.submit import SubmitError
+from annotator.ranking.judgments import SubmitError
 from annotator.ranking.words import in_words
 from annotator.requests import PersonRequest
 from annotator.views import judging

@@ -10,7 +10,8 @@ from annotator.models import Note, PromptImport, Role
 from annotator.prompts import images
 from annotator.quality import gold
 from annotator.ranking.adjudication import adjudicate
-from annotator.ranking.submit import Judgment, undo
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import undo
 from tests.factories import (
     make_comparison,
     make_guideline,

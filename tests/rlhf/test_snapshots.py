@@ -9,7 +9,8 @@ from django.conf import settings
 from annotator.models import Project, User
 from annotator.ranking import queue
 from annotator.ranking.adjudication import adjudicate, withdraw
-from annotator.ranking.submit import Judgment, submit, undo
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import submit, undo
 from rlhf.lm.data import read_snapshot
 from rlhf.models import Snapshot
 from rlhf.snapshots import freeze, path_of

@@ -7,7 +7,8 @@ import pytest
 from annotator.exports.formats import prompt_text, pseudonym, raw_rows, trl_rows
 from annotator.models import Completion
 from annotator.ranking import queue
-from annotator.ranking.submit import Judgment, submit, undo
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import submit, undo
 from tests.factories import (
     make_comparison,
     make_guideline,

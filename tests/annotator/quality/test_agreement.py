@@ -9,7 +9,8 @@ from annotator.models import Comparison, Ranking
 from annotator.quality.agreement import credits, measures, pairwise_agreement, sums_of, tau_b
 from annotator.quality.votes import Vote
 from annotator.ranking import queue
-from annotator.ranking.submit import Judgment, submit
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import submit
 from tests.factories import make_comparison, make_member, make_user
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,8 @@ from annotator import tasks
 from annotator.models import Assignment, Comparison, QualityReport, Ranking, Slot
 from annotator.quality import reports, tables
 from annotator.ranking import queue
-from annotator.ranking.submit import Judgment, submit, undo
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import submit, undo
 from tests.annotator.quality.test_agreement import judge
 from tests.factories import make_comparison, make_member, make_project, make_prompt, make_ranking, make_user
 

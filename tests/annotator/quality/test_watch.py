@@ -157,7 +157,8 @@ def test_a_lifted_pause_starts_from_nothing(project, bob, alice, member, history
 
 
 def submit_next(project, person, seconds=0.5):
-    from annotator.ranking.submit import Judgment, submit
+    from annotator.ranking.judgments import Judgment
+    from annotator.ranking.submit import submit
 
     held = queue.claim_next(annotator=person, project=project)
     ranks = {pk: place for place, pk in enumerate(sorted(held.order), start=1)}

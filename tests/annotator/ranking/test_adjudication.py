@@ -8,8 +8,9 @@ from annotator.quality import wins
 from annotator.quality.agreement import pairwise_agreement
 from annotator.ranking import queue
 from annotator.ranking.adjudication import adjudicate, withdraw
+from annotator.ranking.judgments import InvalidJudgment, Judgment
 from annotator.ranking.pairs import pairs_of
-from annotator.ranking.submit import InvalidJudgment, Judgment, undo
+from annotator.ranking.submit import undo
 from tests.factories import make_comparison, make_member, make_ranking
 
 pytestmark = pytest.mark.django_db

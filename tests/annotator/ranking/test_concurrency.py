@@ -12,8 +12,9 @@ from annotator.models import Assignment, Comparison, Completion, Prompt, Ranking
 from annotator.quality import gold
 from annotator.ranking import queue
 from annotator.ranking.adjudication import adjudicate
+from annotator.ranking.judgments import InvalidJudgment, Judgment, LeaseLost
 from annotator.ranking.queue import NewComparison
-from annotator.ranking.submit import InvalidJudgment, Judgment, LeaseLost, submit, undo
+from annotator.ranking.submit import submit, undo
 from tests.factories import make_comparison, make_completions, make_member, make_prompt
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from annotator.models import Assignment, Comparison, Membership, PauseKind, Ranking, Verdict
 from annotator.quality import gold, watch
 from annotator.ranking import dealing, queue
-from annotator.ranking.submit import Judgment, feedback, skip, submit, undo
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import feedback, skip, submit, undo
 from tests.factories import make_comparison, make_completions, make_member, make_prompt, make_user
 
 State = Assignment.State

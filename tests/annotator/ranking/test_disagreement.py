@@ -6,7 +6,7 @@ from annotator.models import Verdict
 from annotator.ranking import disagreement
 from annotator.ranking.adjudication import adjudicate
 from annotator.ranking.disagreement import contradiction, disagreements
-from annotator.ranking.submit import Judgment
+from annotator.ranking.judgments import Judgment
 from tests.factories import make_comparison, make_ranking
 
 RANKED, BAD = Verdict.RANKED, Verdict.ALL_BAD

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from annotator.models import Assignment, Comparison, Completion, Membership, Role
 from annotator.ranking import queue
+from annotator.ranking.judgments import Judgment
 from annotator.ranking.queue import NewComparison
-from annotator.ranking.submit import Judgment, skip, submit, undo
+from annotator.ranking.submit import skip, submit, undo
 from tests.factories import (
     make_comparison,
     make_completions,

@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 from annotator.models import Assignment, Comparison, Completion, Membership, Ranking, Verdict
 from annotator.quality import gold, watch
 from annotator.ranking import dealing, queue
-from annotator.ranking.submit import Judgment, LeaseLost, SubmitError, skip, submit, undo
+from annotator.ranking.judgments import Judgment, LeaseLost, SubmitError
+from annotator.ranking.submit import skip, submit, undo
 from tests.factories import make_comparison, make_completions, make_member, make_project, make_prompt
 
 State = Assignment.State

@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from annotator.models import Assignment, Comparison, Completion, Ranking, Verdict
 from annotator.ranking import queue
-from annotator.ranking.submit import InvalidJudgment, Judgment, LeaseLost, skip, submit, undo
+from annotator.ranking.judgments import InvalidJudgment, Judgment, LeaseLost
+from annotator.ranking.submit import skip, submit, undo
 from tests.factories import make_comparison, make_guideline, make_member, make_user
 
 pytestmark = pytest.mark.django_db

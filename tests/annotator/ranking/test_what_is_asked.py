@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotator.ranking.submit import InvalidJudgment, Judgment, checked
+from annotator.ranking.judgments import InvalidJudgment, Judgment, checked
 
 ALL = {
     "ask_tie": Judgment(ranks={1: 1, 2: 1}),

@@ -6,7 +6,8 @@ from django.urls import reverse
 from annotator.models import Assignment, Ranking
 from annotator.quality import gold
 from annotator.ranking import queue
-from annotator.ranking.submit import Judgment, submit, undo
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import submit, undo
 from tests.factories import make_comparison, make_guideline, make_ranking
 
 pytestmark = pytest.mark.django_db

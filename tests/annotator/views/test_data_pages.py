@@ -10,6 +10,7 @@ from annotator.models import Event, Prompt, PromptImport
 from annotator.prompts import importing
 from annotator.quality import reports, wins
 from annotator.ranking import queue, submit
+from annotator.ranking.judgments import Judgment
 from annotator.views.exports import count_pairs
 from tests.factories import make_comparison, make_completions, make_prompt, make_ranking, make_user
 
@@ -65,7 +66,7 @@ def test_a_tie_is_half_a_win(project, bob):
     comparison = make_comparison(project)
     assignment = queue.claim_next(annotator=bob, project=project)
     ranks = dict.fromkeys(assignment.order, 1)
-    submit.submit(assignment=assignment, judgment=submit.Judgment(ranks=ranks), idempotency_key="k")
+    submit.submit(assignment=assignment, judgment=Judgment(ranks=ranks), idempotency_key="k")
     record = wins.of_prompt(comparison.prompt)
     assert [(row.pairs, row.share) for row in record.values()] == [(1, 0.5), (1, 0.5)]
 
