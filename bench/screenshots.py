@@ -243,9 +243,7 @@ def shrink(file: Path) -> None:
     from PIL import Image
 
     with Image.open(file) as picture:
-        few = picture.convert("RGB").quantize(
-            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-        )
+        few = picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(file, optimize=True)
 
 
