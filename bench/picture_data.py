@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
-from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
-from annotator import invitations
-from annotator.models import (
-    Comparison,
-    Completion,
-    Guideline,
-    Invitation,
-    Membership,
-    Note,
-    PauseKind,
-    Project,
-    Prompt,
-    ResponseFormat,
-    Role,
-    User,
-)
-from annotator.quality import gold
+from annotator.models import Completion, Guideline, Membership, Project, Prompt, ResponseFormat, Role, User
 from annotator.ranking import queue
-from annotator.ranking.adjudication import adjudicate
-from annotator.ranking.judgments import Judgment
-from annotator.ranking.submit import submit, undo
+from annotator.ranking.submit import Judgment, submit
 
 PASSWORD = "for pictures only"
 SLUG = "support"
-JUDGED = "answers"
-INVITATION = "for-pictures-only"
 
 GUIDELINES = """\
 Prefer the instruction with which **somebody who has never seen the task** would get the most inputs right.
@@ -144,7 +121,7 @@ def fill() -> Project:
     names = ("alice", "bob", "carol", "dana")
     people = {name: User.objects.create_user(name, password=PASSWORD) for name in names}
     people["sim-1"] = User.objects.create_user("sim-1", is_simulated=True)
-    support = _project(
+    support = make_project(
         people,
         name="Support · refund tasks",
         slug=SLUG,
@@ -153,25 +130,25 @@ def fill() -> Project:
         held_out_share=0.2,
     )
     Guideline.objects.create(project=support, version=3, text=GUIDELINES, created_by=people["alice"])
-    prompts = [_task(support, *task) for task in TASKS]
+    prompts = [make_task(support, *task) for task in TASKS]
     for prompt in prompts[1:]:
-        _compare(support, prompt, k=2)
+        compare(support, prompt, k=2)
     for name, count in (("sim-1", 20), ("bob", 14), ("carol", 9)):
         _judge(support, people[name], count)
-    _compare(support, prompts[0], k=2, first=10.0)
+    compare(support, prompts[0], k=2, first=10.0)
     for slug, name, kind in (
         ("release-notes", "Release notes", ResponseFormat.RANKING),
         ("short-texts", "Short texts", ResponseFormat.BEST_WORST),
     ):
-        other = _project(people, name=name, slug=slug, response_format=kind, completions_per_comparison=4)
+        other = make_project(people, name=name, slug=slug, response_format=kind, completions_per_comparison=4)
         for task in TASKS[1:4]:
-            _compare(other, _task(other, *task), k=4)
+            compare(other, make_task(other, *task), k=4)
     for slug, kind, k in (
         ("chinese", ResponseFormat.PAIRWISE, 2),
         ("chinese-four", ResponseFormat.RANKING, 4),
         ("chinese-best-worst", ResponseFormat.BEST_WORST, 4),
     ):
-        chinese = _project(
+        chinese = make_project(
             people,
             name="售后 · 留言分类",
             slug=slug,
@@ -180,116 +157,11 @@ def fill() -> Project:
             response_format=kind,
             completions_per_comparison=k,
         )
-        _compare(chinese, _task(chinese, *TASKS[4]), k=k, first=10.0)
-    _fill_judged(people)
+        compare(chinese, make_task(chinese, *TASKS[4]), k=k, first=10.0)
     return support
 
 
-def numbers() -> dict[str, Any]:
-    """What stands in the addresses of pages: rows of the project `answers`."""
-    project = Project.objects.get(slug=JUDGED)
-    rows = project.comparisons.filter(is_queued=True, judgments_taken__gte=2).order_by("pk")
-    return {
-        "disputed": rows.filter(is_adjudicated=False).values_list("pk", flat=True)[0],
-        "decided": rows.filter(is_adjudicated=True).values_list("pk", flat=True)[0],
-        "gold": project.comparisons.filter(rule=Comparison.Rule.GOLD).values_list("pk", flat=True)[0],
-        "paused": project.memberships.exclude(paused_at=None).values_list("pk", flat=True)[0],
-        "secret": INVITATION,
-    }
-
-
-def _fill_judged(people: dict[str, User]) -> None:
-    """A project with what managers see to: a disagreement, a decision, gold, notes, a pause, invitations."""
-    alice, bob, carol = (people[name] for name in ("alice", "bob", "carol"))
-    project = _project(
-        people,
-        name="Answers to customers",
-        slug=JUDGED,
-        description="Instructions for a support team that answers by e-mail.",
-        judgments_wanted=3,
-        gold_rate=0.0,
-        repeat_rate=0.0,
-        attribute_scales=["clarity", "tone"],
-    )
-    Guideline.objects.create(project=project, version=1, text=GUIDELINES, created_by=alice)
-    for task in (TASKS[0], TASKS[1], TASKS[4]):
-        _compare(project, _task(project, *task), k=2)
-    for person, firsts in ((bob, (0, 0, 0, 1)), (carol, (1, 1, 0, 1)), (people["sim-1"], (0, 1, 0, 0))):
-        for number, first in enumerate(firsts):
-            _say(project, person, first, number)
-    hasty = project.comparisons.order_by("pk")[0].rankings.get(annotator=carol)
-    undo(annotator=carol, ranking=hasty, idempotency_key="undo")
-    _say(project, carol, 1, 9)
-    decided = project.comparisons.order_by("pk")[1]
-    ids = sorted(decided.slots.values_list("completion", flat=True))
-    judgment = Judgment(ranks={ids[0]: 1, ids[1]: 2}, strength=2, rationale="The first fixes the form.")
-    adjudicate(comparison=decided, manager=alice, judgment=judgment, idempotency_key="decision")
-    for place in (2, 3):
-        source = project.comparisons.filter(is_queued=True).order_by("pk")[place]
-        ids = sorted(source.slots.values_list("completion", flat=True))
-        gold.make(
-            source,
-            ranks={ids[0]: 1, ids[1]: 2},
-            explanation="It says what to write and when to offer a repair.",
-            by=alice,
-        )
-    for text, done in (
-        ("The second instruction promises a refund; do the shop's rules allow that?", False),
-        ("两条指令其实一样，只是标点不同。", False),
-        ("The task has a typing error: “orginal packaging”.", True),
-    ):
-        Note.objects.create(
-            project=project,
-            author=bob,
-            text=text,
-            comparison=decided,
-            done_at=timezone.now() if done else None,
-            done_by=alice if done else None,
-        )
-    Membership.objects.create(
-        project=project,
-        user=User.objects.create_user("erin", password=PASSWORD),
-        role=Role.ANNOTATOR,
-        paused_at=timezone.now(),
-        pause_kind=PauseKind.MANUAL,
-        pause_reason="Please read rule 2 again: the form of the answer counts.",
-    )
-    made, _secret = invitations.make(
-        project=project,
-        by=alice,
-        role=Role.ANNOTATOR,
-        lasts=timedelta(days=7),
-        places=5,
-        note="team in Lyon",
-    )
-    known = hashlib.sha256(INVITATION.encode()).hexdigest()  # a link whose secret the pictures' script knows
-    Invitation.objects.filter(pk=made.pk).update(secret_hash=known)
-    invitations.make(
-        project=project, by=alice, role=Role.RESEARCHER, lasts=timedelta(seconds=-1), note="dana"
-    )
-
-
-def _say(project: Project, person: User, first: int, number: int) -> None:
-    """One judgment with all that a person may say beside the order."""
-    held = queue.claim_next(annotator=person, project=project)
-    assert held is not None
-    best, other = sorted(held.order, key=lambda pk: pk != sorted(held.order)[first])
-    talks = number in (0, 9)
-    judgment = Judgment(
-        ranks={best: 1, other: 2},
-        strength=1 + (number + first) % 3,
-        flags={other: ["broken"]} if talks and first else {},
-        ratings={best: {"clarity": 5, "tone": 4}, other: {"clarity": 2, "tone": 4}} if talks else {},
-        rationale="It says what to write, and what to do after 30 days." if talks and not first else "",
-        improved_text="Decide by the shop's rules; ask for a photo; offer a label or a repair."
-        if talks and person.username == "bob"
-        else "",
-        seconds=12.0 + 3 * number,
-    )
-    submit(assignment=held, judgment=judgment, idempotency_key=f"said-{number}")
-
-
-def _project(people: dict[str, User], **values: Any) -> Project:
+def make_project(people: dict[str, User], **values: Any) -> Project:
     project = Project.objects.create(created_by=people["alice"], **values)
     roles = {"alice": Role.MANAGER, "dana": Role.RESEARCHER}
     for name, user in people.items():
@@ -297,7 +169,7 @@ def _project(people: dict[str, User], **values: Any) -> Project:
     return project
 
 
-def _task(
+def make_task(
     project: Project, text: str, domain: str, examples: list[tuple[str, str]], texts: list[str]
 ) -> Prompt:
     prompt = Prompt.objects.create(
@@ -311,7 +183,7 @@ def _task(
     return prompt
 
 
-def _compare(project: Project, prompt: Prompt, *, k: int, first: float = 0.0) -> None:
+def compare(project: Project, prompt: Prompt, *, k: int, first: float = 0.0) -> None:
     """Every set of k of the task's instructions; the first set with the priority `first`."""
     ids = list(prompt.completions.values_list("pk", flat=True))
     sets = list(itertools.combinations(ids, k))

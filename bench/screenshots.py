@@ -1,6 +1,6 @@
 """Makes the pictures in docs/images from a throw-away database: `python bench/screenshots.py [NAME ...]`.
 
-Starts the site on a free port with its own folder, fills it (picture_data.py), and photographs pages
+Starts the site on a free port with its own folder, fills it (picture_*.py), and photographs pages
 with the system's Chromium. Without names, all pictures are made. `--all-themes` adds, under
 var/pictures, each page on a desktop and a phone, light and dark, in English and Chinese.
 """
@@ -122,8 +122,10 @@ def site(var: Path) -> Iterator[str]:
     django.setup()
     call_command("migrate", verbosity=0)
     import picture_data
+    import picture_judged
 
     picture_data.fill()
+    picture_judged.fill()
     with serving() as address:
         yield address
 
@@ -157,10 +159,10 @@ def wait_for(url: str) -> None:
 
 
 def photograph(address: str, executable: str, names: list[str], all_themes: bool) -> None:
-    import picture_data
+    import picture_judged
     from playwright.sync_api import sync_playwright
 
-    numbers = picture_data.numbers()
+    numbers = picture_judged.numbers()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         for name, (path, who, options) in PICTURES.items():
