@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.rank_page import RANK, letters_of, status, stored, wider_than_the_window
 
@@ -74,3 +74,47 @@ def test_four_on_a_phone(open_as, bob, four):
         page.locator(f'[data-letter="{letter}"] .place', has_text=place).tap()
     page.get_by_role("button", name="Submit").tap()
     expect(status(page)).to_contain_text("A > B > C > D")
+
+
+def drag_by_finger(page: Page, what: Locator, where: Locator) -> None:
+    """Put a finger on it, move in small steps, let go: as Chromium hears it from a touch screen."""
+    start, end = what.bounding_box(), where.bounding_box()
+    x, y = start["x"] + start["width"] / 2, start["y"] + start["height"] / 2
+    to_x, to_y = end["x"] + min(20, end["width"] / 2), end["y"] + end["height"] / 2
+    devtools = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        given = [{"x": x, "y": y} for x, y in points]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": given})
+
+    touch("touchStart", (x, y))
+    for step in range(1, 9):
+        touch("touchMove", (x + (to_x - x) * step / 8, y + (to_y - y) * step / 8))
+        page.wait_for_timeout(20)
+    touch("touchEnd")
+
+
+def test_four_are_ranked_by_dragging_with_a_finger(open_as, bob, four):
+    page = open_as(bob, RANK, phone=True)
+    for letter, lane in (("D", 1), ("A", 2), ("B", 2), ("C", 4)):
+        chip = page.locator(".lane-tray .chip", has_text=letter)
+        drag_by_finger(page, chip, page.locator(f'[data-lane="{lane}"]'))
+        expect(page.locator(f'[data-lane="{lane}"]')).to_contain_text(letter)
+    assert page.evaluate("scrollY") == 0  # the finger moved the chip, not the page
+    drag_by_finger(page, page.locator(".chip", has_text="B"), page.locator('[data-lane="3"]'))
+    expect(page.locator('[data-lane="3"]')).to_contain_text("B")
+    page.get_by_role("button", name="Submit").tap()
+    expect(status(page)).to_contain_text("D > A > B > C")
+    assert letters_of(stored(1)[0]) == {"A": 2, "B": 3, "C": 4, "D": 1}
+
+
+def test_best_and_worst_by_dragging(open_as, bob, project, four):
+    project.response_format = "best_worst"
+    project.save()
+    page = open_as(bob, RANK)
+    for letter, lane in (("A", "best"), ("C", "worst"), ("D", "best")):  # D takes A's place
+        chip = page.locator(".lane-tray .chip", has_text=letter)
+        chip.drag_to(page.locator(f'[data-lane="{lane}"]'))
+    expect(page.locator(".lane-tray .chip")).to_have_text(["B", "A"])
+    page.get_by_role("button", name="Submit").click()
+    expect(status(page)).to_contain_text("D > A = B > C")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
-from annotator.models import Assignment, Project, Ranking
+from annotator.models import Assignment, Membership, Project, Ranking
+from annotator.quality import gold, watch
 from tests.browser.rank_page import RANK, letters_of, status, stored
+from tests.factories import make_comparison, make_prompt
 
 pytestmark = [pytest.mark.real, pytest.mark.django_db(transaction=True)]
 
@@ -117,3 +119,105 @@ def test_a_judgment_of_what_others_have_judged_is_told(open_as, bob, project, pa
     page.keyboard.press("1")
     expect(status(page)).to_contain_text("Not stored.")
     assert Project.objects.count() == 1
+
+
+def test_signing_in_again_sends_what_was_judged(open_as, bob, pairs):
+    page = open_as(bob, RANK)
+    page.context.clear_cookies(name="sessionid")
+    page.keyboard.press("1")
+    expect(status(page)).to_contain_text("You were signed out. 1 kept on this device")
+    page.get_by_role("link", name="Sign in again").click()
+    page.get_by_label("User name").fill("bob")
+    page.get_by_label("Password").fill("bob")
+    page.keyboard.press("Enter")
+    expect(page.locator("#today")).to_contain_text("1 of 3 today")
+    expect(page.get_by_role("link", name="Sign in again")).to_have_count(0)
+    assert letters_of(stored(1)[0]) == {"A": 1, "B": 2}
+
+
+def take_the_clock(page: Page) -> None:
+    """The page's time goes on by itself, and by leaps when the test says so."""
+    page.clock.install()
+    page.reload()
+    page.wait_for_load_state("networkidle")
+
+
+def test_a_pause_in_the_middle_keeps_everything_and_ends_by_itself(open_as, bob, alice, pairs):
+    make_comparison(pairs[0].project)
+    page = open_as(bob, RANK)
+    take_the_clock(page)
+    membership = Membership.objects.get(user=bob)
+    watch.pause(membership, alice, "Please read the guidelines again.")
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="Your part here is paused")).to_be_visible()
+    expect(page.get_by_text("Please read the guidelines again.")).to_be_visible()
+    page.keyboard.press("1")  # nothing can be judged now; what was is stored
+    page.clock.run_for(10_500)
+    expect(page.locator(".task-text")).to_be_hidden()
+    stored(1)
+    membership.refresh_from_db()
+    watch.lift(membership, alice)
+    page.clock.run_for(10_500)
+    expect(page.locator(".task-text")).to_be_visible()
+    expect(page.locator("#task-heading")).to_be_focused()
+    page.keyboard.press("7")
+    expect(status(page)).to_contain_text("B is much better")
+    assert [letters_of(ranking) for ranking in stored(2)] == [{"A": 1, "B": 2}, {"A": 2, "B": 1}]
+
+
+def test_the_end_of_a_pause_shows_what_was_left_even_if_nothing_new_waits(open_as, bob, alice, pairs):
+    page = open_as(bob, RANK)
+    take_the_clock(page)
+    membership = Membership.objects.get(user=bob)
+    watch.pause(membership, alice)
+    page.keyboard.press("1")
+    expect(page.locator("#paused")).to_be_visible()
+    membership.refresh_from_db()
+    watch.lift(membership, alice)
+    pairs[2].project.comparisons.exclude(assignments__annotator=bob).delete()
+    page.clock.run_for(10_500)
+    expect(page.locator(".task-text")).to_be_visible()
+
+
+def test_what_was_expected_is_told_also_of_a_judgment_sent_later(open_as, bob, project):
+    project.gold_feedback, project.qualification_questions = "always", 2
+    project.save()
+    for text in ("First", "Second"):
+        source = make_comparison(project, make_prompt(project, text))
+        ids = sorted(source.completions.values_list("pk", flat=True))
+        gold.make(source, ranks={ids[0]: 1, ids[1]: 2}, explanation="It is shorter.")
+    page = open_as(bob, RANK)
+    page.context.set_offline(True)
+    page.keyboard.press("4")
+    expect(status(page)).to_contain_text("1 kept on this device")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.context.set_offline(False)
+    expect(page.get_by_role("dialog")).to_contain_text("It is shorter.")
+    assert stored(1)[0].gold_score is not None
+
+
+def test_without_a_network_at_the_next_one_the_page_says_so_and_goes_on_when_it_is_back(
+    open_as, bob, project, pairs
+):
+    page = open_as(bob, RANK)
+    page.route("**/rank/next/", lambda route: route.abort())
+    page.keyboard.press("1")
+    expect(status(page)).to_contain_text("Saved")
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="No connection")).to_be_visible()
+    page.unroute("**/rank/next/")
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator(".task-text")).to_be_visible()
+    stored(2)
+
+
+def test_what_comes_into_an_empty_project_appears_by_itself(open_as, bob, project):
+    page = open_as(bob, RANK)
+    take_the_clock(page)
+    expect(page.get_by_role("heading", name="That is all for now")).to_be_visible()
+    make_comparison(project, make_prompt(project, "A new task"))
+    page.clock.run_for(10_500)
+    expect(page.locator(".task-text")).to_have_text("A new task")
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="That is all for now")).to_be_visible()
+    stored(1)

@@ -137,3 +137,33 @@ def test_nine_cards_fit_on_a_phone(open_as, project, bob):
     card, last = (page.locator(what).first.bounding_box() for what in (".instruction", ".place:last-of-type"))
     assert last["x"] + last["width"] <= card["x"] + card["width"]
     no_violation(page)
+
+
+@pytest.mark.parametrize("motion", [True, False])
+def test_nothing_moves_for_who_wants_no_motion(open_as, bob, project, motion):
+    project.response_format, project.completions_per_comparison = "ranking", 3
+    project.save()
+    make_comparison(project, k=3)
+    page = open_as(bob, RANK, motion=motion)
+    moving = page.evaluate(
+        """() => [...document.querySelectorAll("body *")].filter((node) => {
+            const style = getComputedStyle(node);
+            const seconds = (text) => Math.max(...text.split(",").map(parseFloat));
+            return seconds(style.transitionDuration) > 0 || style.animationName !== "none";
+        }).length"""
+    )
+    sliding = page.evaluate("Sortable.get(document.querySelector('[data-lane]')).option('animation')")
+    assert (moving > 0, sliding > 0) == (motion, motion)
+
+
+def test_the_language_chosen_by_the_switch_stays(open_as, bob, pairs):
+    page = open_as(bob, RANK, locale="en-GB")
+    expect(page.locator("#task-heading")).to_have_text("Task")
+    page.get_by_role("button", name="切换到简体中文").click()
+    expect(page.locator("#task-heading")).to_have_text("任务")
+    page.keyboard.press("1")
+    expect(status(page)).to_contain_text("A")
+    expect(status(page)).not_to_contain_text("Saved")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-Hans")
+    stored(1)
