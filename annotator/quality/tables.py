@@ -81,7 +81,7 @@ def plots() -> list[Plot]:
             (Series("value", _("Pairwise"), "low", "high"),),
             percent=True,
             level={"value": 0.5, "label": _("chance")},
-            hint=_("With 95 % intervals; days or weeks with fewer than three tasks are left out."),
+            hint=_("With intervals of 95 %; days or weeks with fewer than three tasks are left out."),
             x_label=_("last judgment of a comparison"),
         ),
         Plot(
@@ -213,5 +213,4 @@ def _by_day(daily: dict[str, int], today: date) -> Points:
 
 
 def _short(day: date) -> str:
-    # Translators: a date format of Django's, day and month without the year.
-    return date_format(day, _("j M"))
+    return date_format(day, "MONTH_DAY_FORMAT")
