@@ -126,13 +126,17 @@ def test_signing_in_again_sends_what_was_judged(open_as, bob, pairs):
     page.context.clear_cookies(name="sessionid")
     page.keyboard.press("1")
     expect(status(page)).to_contain_text("You were signed out. 1 kept on this device")
+    expect(page.get_by_role("link", name="Sign in again")).to_have_count(1)
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="You were signed out")).to_be_visible()
     page.get_by_role("link", name="Sign in again").click()
     page.get_by_label("User name").fill("bob")
     page.get_by_label("Password").fill("bob")
     page.keyboard.press("Enter")
-    expect(page.locator("#today")).to_contain_text("1 of 3 today")
+    expect(page.locator("#today")).to_contain_text("2 of 3 today")
     expect(page.get_by_role("link", name="Sign in again")).to_have_count(0)
-    assert letters_of(stored(1)[0]) == {"A": 1, "B": 2}
+    expect(status(page)).to_contain_text("Saved")
+    assert [letters_of(ranking) for ranking in stored(2)] == [{"A": 1, "B": 2}] * 2
 
 
 def take_the_clock(page: Page) -> None:

@@ -17,6 +17,7 @@ export function showOnly(name) {
   const hasOne = name === "";
   byId("stage-place").hidden = byId("answer-place").hidden = !hasOne;
   byId("foot-actions").hidden = !hasOne;
+  drawSignIn();
 }
 
 export function isPaused() {
@@ -33,8 +34,20 @@ export function showPause(reason, sentence) {
   byId("paused").focus();
 }
 
+let isSignInOffered = false;
+
 export function offerSignIn(isOffered) {
-  for (const link of document.querySelectorAll("[data-sign-in]")) link.hidden = !isOffered;
+  isSignInOffered = isOffered;
+  drawSignIn();
+}
+
+// The notice has a link of its own: then the one at the foot is not needed.
+function drawSignIn() {
+  for (const link of document.querySelectorAll("[data-sign-in]")) link.hidden = !isSignInOffered;
+  if (!byId("unreachable").hidden) byId("sign-in-again").hidden = true;
+  for (const node of document.querySelectorAll("[data-connected]")) {
+    node.hidden = (node.dataset.connected === "signed-out") !== isSignInOffered;
+  }
 }
 
 export function leaveText() {
