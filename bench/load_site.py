@@ -72,12 +72,11 @@ class Web:
 
 def cpu_of(root: psutil.Process) -> float:
     """Seconds of CPU of a process and those below it, the ended ones included."""
-    times = root.cpu_times()
-    total = times.user + times.system + times.children_user + times.children_system
-    for process in root.children(recursive=True):
+    total = 0.0
+    for process in [root, *root.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
-            own = process.cpu_times()
-            total += own.user + own.system
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
     return float(total)
 
 

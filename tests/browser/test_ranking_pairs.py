@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from annotator.models import Assignment, Completion, Ranking
+from annotator.models import Assignment, Completion, Project, Ranking
 from rlhf.models import Checkpoint, Generation, Run
 from tests.browser.rank_page import RANK, letters_of, status, stored
 from tests.factories import make_comparison, make_prompt
@@ -239,6 +239,7 @@ def test_all_bad_and_cannot_judge_are_stored_without_an_order(open_as, bob, pair
 
 
 def test_each_annotator_has_an_order_of_their_own_and_it_is_stored(open_as, bob, carol, project):
+    Project.objects.update(auto_pause=False)  # ten judgments in two seconds are too fast for a person
     for number in range(10):
         make_comparison(project, make_prompt(project, f"Task {number}"), wanted=2)
     orders = {}
