@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from annotator.models import Completion, Membership, Note, Ranking
+from annotator.models import Completion, Membership, Note, Project, Ranking
 from annotator.prompts import images
 from annotator.quality import gold
 from tests.browser.rank_page import RANK, no_violation, status
