@@ -78,7 +78,9 @@ def task_of(prompt: Prompt) -> Task:
 
 
 def _rankings(project: Project) -> QuerySet[Ranking]:
-    live = Ranking.objects.votes().filter(comparison__project=project, verdict=Verdict.RANKED)
+    live = Ranking.objects.votes().filter(
+        comparison__project=project, verdict__in=[Verdict.RANKED, Verdict.ALL_BAD]
+    )
     return live.select_related("comparison").order_by("pk")
 
 
@@ -89,10 +91,12 @@ def _judgments(project: Project, rankings: QuerySet[Ranking]) -> Iterator[Judgme
 
 
 def _judgments_of(project: Project, batch: Sequence[Ranking]) -> Iterator[Judgment]:
-    ids = {int(key) for ranking in batch for key in ranking.ranks}
+    ids = {int(key) for ranking in batch for key in ranking.order}
     texts = dict(Completion.objects.filter(pk__in=ids).values_list("pk", "text"))
     for ranking in batch:
-        ranks = sorted((int(key), rank) for key, rank in ranking.ranks.items())
+        all_bad = ranking.verdict == Verdict.ALL_BAD
+        said = dict.fromkeys(ranking.order, 1) if all_bad else ranking.ranks
+        ranks = sorted((int(key), rank) for key, rank in said.items())
         yield Judgment(
             id=str(ranking.pk),
             task_id=str(ranking.comparison.prompt_id),
@@ -101,6 +105,8 @@ def _judgments_of(project: Project, batch: Sequence[Ranking]) -> Iterator[Judgme
             ranks=tuple(rank for _, rank in ranks),
             strength=ranking.strength,
             simulated=ranking.is_simulated,
+            all_bad=all_bad,
+            improved=ranking.improved_text,
         )
 
 

@@ -31,7 +31,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "bootstrap": (100, 100_000),
 }
 """What is sensible for a field, whichever config it is in. Other numbers must be 0 or more."""
-CHOICES = {"algorithm": ("rloo",)}
+CHOICES = {
+    "algorithm": ("rloo",),
+    "ties": ("davidson", "half"),
+    "strength": ("graded", "margin", "ignored"),
+    "rankings": ("pairs", "plackett_luce"),
+}
 
 
 class InvalidConfig(ValueError):

@@ -32,6 +32,12 @@ class RewardConfig:
     """Strength of the L2 penalty on standardised features (docs/LOG.md: unseen tasks ask for this much)."""
     steps: int = 60
     """L-BFGS iterations; one record is yielded after every five."""
+    ties: str = "davidson"
+    """How ties are read where strength says nothing: Davidson's model, or half of each side."""
+    strength: str = "graded"
+    """How "slightly, better, much" is read: as grades, as a margin (Llama-2), or ignored."""
+    rankings: str = "pairs"
+    """How rankings of three and more are read: all their pairs, or as wholes (plackett_luce)."""
     use_length: bool = False
     """Give the heads log-length as an explicit covariate."""
     batch_size: int = 32

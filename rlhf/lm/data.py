@@ -40,7 +40,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Judgment:
-    """One annotator's ranking of the completions of one task; `ranks[i]` 1 is best, ties allowed."""
+    """One annotator's ranking of the completions of one task; `ranks[i]` 1 is best, ties allowed.
+
+    Where they found all of them bad there is no order: then all ranks are 1.
+    """
 
     id: str
     task_id: str
@@ -49,12 +52,16 @@ class Judgment:
     ranks: tuple[int, ...]
     strength: int | None = None  # 1 slightly, 2 better, 3 much; only where two were compared
     simulated: bool = False
+    all_bad: bool = False
+    improved: str = ""  # a text of their own, better than all of these
 
     def __post_init__(self) -> None:
         if len(self.completions) != len(self.ranks) or len(self.ranks) < 2:
             raise ValueError(
                 f"judgment {self.id}: {len(self.completions)} completions, {len(self.ranks)} ranks"
             )
+        if self.all_bad and set(self.ranks) != {1}:
+            raise ValueError(f"judgment {self.id}: all are bad, and yet some are ranked above others")
 
 
 @dataclass(frozen=True)

@@ -1,68 +1,187 @@
-"""Linear reward heads on fixed features, fitted to judged pairs with how reliable each annotator is.
+"""Linear reward heads on fixed features, fitted to judgments with how reliable each annotator is.
 
-The score of completion c is s_c = x_c·w + u_c. P(i above j, says a) = η_a σ(s_i - s_j) + (1-η_a) σ(s_j - s_i)
-(Crowd-BT, Chen et al. 2013); a tie is half of each. u_c, what the features cannot say, keeps votes on the
-same completions from counting as many findings about w, and tells a careless annotator from a hard pair.
+The score of completion c is s_c = x_c·w. What the features cannot say of a pair is a deviation of its own,
+δ = s_i - s_j + σε, over which the votes on that pair are averaged (Gauss-Hermite): so votes on the same pair
+do not count as many findings about w, and a careless annotator is told from a hard pair. Maximising over δ
+instead, vote by vote, finds every annotator too reliable: each vote then explains itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn.functional import logsigmoid
 
+from rlhf.lm.reward_loss import (
+    bar_log_likelihood,
+    graded_log_likelihood,
+    order_log_likelihood,
+    vote_log_likelihood,
+)
+
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 RELIABILITY_PRIOR = (9.0, 2.0)  # Beta: before any vote, η is most likely 8/9
-RESIDUAL_L2 = 0.3  # u has a standard deviation of 1.8: people mostly tell two completions apart
+SPREAD, SPREAD_SD = 2.6, 0.5  # log-normal prior of σ: people mostly tell two completions apart
+TIE_SD = 2.0  # of log ν around 0, where a tie is as likely as either side between equals
+CUTS = (0.4, 1.2, 2.4)  # where "tie", "slightly" and "better" end before any vote
+CUTS_SD = 1.0
+BAR_SD = 5.0
+NODES = 9  # of the quadrature
 STEPS_A_ROUND = 5
+
+
+def _none() -> Floats:
+    return np.zeros(0)
 
 
 @dataclass(frozen=True)
 class PairArrays:
-    """Judged pairs as indices. All of length P but `outcomes`, which is 1, 0 or 0.5 for a tie."""
+    """Judged pairs as indices. All of length P but the last two, which may be empty (nothing said, all 1).
 
-    first: npt.NDArray[np.int64]  # row of the features
-    second: npt.NDArray[np.int64]
+    `outcomes` is 1, 0, 0.5 for a tie, or a soft target; `strengths` 1 slightly, 2 better, 3 much, 0 not said.
+    """
+
+    first: Ints  # row of the features
+    second: Ints
     outcomes: Floats
-    annotators: npt.NDArray[np.int64]
-    tasks: npt.NDArray[np.int64]
+    annotators: Ints
+    tasks: Ints
+    strengths: Floats = field(default_factory=_none)
+    weights: Floats = field(default_factory=_none)
 
     def __len__(self) -> int:
         return len(self.first)
 
-    def take(self, chosen: npt.NDArray[np.bool_]) -> PairArrays:
-        """The pairs where `chosen` is true."""
-        return PairArrays(
-            self.first[chosen],
-            self.second[chosen],
-            self.outcomes[chosen],
-            self.annotators[chosen],
-            self.tasks[chosen],
-        )
+    def take(self, chosen: npt.NDArray[np.bool_] | Ints) -> PairArrays:
+        """The pairs where `chosen` is true, or those of these numbers."""
+        return PairArrays(*(array[chosen] if len(array) else array for array in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class RankingArrays:
+    """Whole judgments of up to k completions as indices; what fills up a row is -1 in `rows`.
+
+    As orders (`ranks` from 1, 0 filling up) or as verdicts on all of them (`all_bad` 1 or 0).
+    """
+
+    rows: Ints  # (R, k)
+    annotators: Ints
+    tasks: Ints
+    ranks: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # (R, k)
+    all_bad: Floats = field(default_factory=_none)  # (R,)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Fitted heads. Shapes: weights (K, D), reliability (K, A) in (0, 1); `loss` is the mean over pairs."""
+    """Fitted heads. Shapes: weights (K, D), reliability (K, A) in (0, 1); `loss` is the mean over pairs.
+
+    `spread` (K,) is σ; `log_tie` (K,) Davidson's log ν, `cuts` (K, 3) the graded model's, `bar` (K,) the
+    score from which on a completion is good enough: each as at the start where nothing was learned about it.
+    """
 
     weights: Floats
     reliability: Floats
     loss: float
+    spread: Floats
+    log_tie: Floats
+    cuts: Floats
+    bar: Floats
 
 
-def vote_log_likelihood(
-    margins: torch.Tensor, reliability: torch.Tensor, outcomes: torch.Tensor
-) -> torch.Tensor:
-    """log P(outcome) of votes, elementwise. `reliability` is log-odds; a tie (0.5) is half of each side."""
-    trust, doubt = logsigmoid(reliability), logsigmoid(-reliability)
-    first = torch.logaddexp(trust + logsigmoid(margins), doubt + logsigmoid(-margins))
-    second = torch.logaddexp(trust + logsigmoid(-margins), doubt + logsigmoid(margins))
-    return outcomes * first + (1 - outcomes) * second
+class _Votes:
+    """Votes as tensors, with the votes on the same pair behind one number."""
+
+    def __init__(self, pairs: PairArrays, importance: Floats) -> None:
+        self.first, self.second = torch.from_numpy(pairs.first), torch.from_numpy(pairs.second)
+        self.outcomes, self.who = torch.from_numpy(pairs.outcomes), torch.from_numpy(pairs.annotators)
+        strengths = pairs.strengths if len(pairs.strengths) else np.zeros(len(pairs))
+        self.strengths = torch.from_numpy(strengths)
+        weights = pairs.weights if len(pairs.weights) else np.ones(len(pairs))
+        self.weights = torch.from_numpy(weights)
+        keys = np.stack([pairs.first, pairs.second], 1)
+        unique, at, index = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        self.pair = torch.from_numpy(index.reshape(-1))
+        self.left, self.right = torch.from_numpy(unique[:, 0].copy()), torch.from_numpy(unique[:, 1].copy())
+        self.importance = torch.from_numpy(importance)[:, torch.from_numpy(at)]  # (K, U)
+        self.mass = float((self.importance[:, self.pair] * self.weights).sum())
+
+
+class _Parameters:
+    """What is learned, as one leaf tensor each, from the prior or from heads fitted before."""
+
+    def __init__(self, heads: int, width: int, people: int, start: Heads | None) -> None:
+        a, b = RELIABILITY_PRIOR
+        double = torch.double
+        self.weights = torch.zeros(heads, width, dtype=double)
+        self.log_odds = torch.full((heads, people), float(np.log((a - 1) / (b - 1))), dtype=double)
+        self.log_spread = torch.full((heads,), float(np.log(SPREAD)), dtype=double)
+        self.log_tie = torch.zeros(heads, dtype=double)
+        self.log_gaps = torch.log(torch.tensor(np.diff((0.0, *CUTS)), dtype=double)).repeat(heads, 1)
+        self.bar = torch.zeros(heads, dtype=double)
+        self.first_gaps = self.log_gaps.clone()
+        if start is not None:
+            self._continue(start)
+        self.all = [
+            self.weights,
+            self.log_odds,
+            self.log_spread,
+            self.log_tie,
+            self.log_gaps,
+            self.bar,
+        ]
+        for tensor in self.all:
+            tensor.requires_grad_()
+
+    def _continue(self, start: Heads) -> None:
+        """From other heads of the same features, of whose annotators these have the first ones too."""
+        if start.weights.shape != tuple(self.weights.shape) or start.reliability.shape[1] > len(
+            self.log_odds[0]
+        ):
+            raise ValueError("heads can only be continued with as many heads, features and annotators")
+        self.weights = torch.from_numpy(start.weights.copy())
+        known = np.clip(start.reliability, 1e-9, 1 - 1e-9)
+        self.log_odds[:, : known.shape[1]] = torch.from_numpy(np.log(known / (1 - known)))
+        self.log_spread = torch.from_numpy(np.log(start.spread))
+        self.log_tie, self.bar = torch.from_numpy(start.log_tie.copy()), torch.from_numpy(start.bar.copy())
+        gaps = np.diff(start.cuts, axis=1, prepend=0.0)
+        self.log_gaps = torch.from_numpy(np.log(np.maximum(gaps, 1e-6)))
+
+    @property
+    def cuts(self) -> torch.Tensor:
+        """(K, 3), rising."""
+        return torch.cumsum(self.log_gaps.exp(), 1)
+
+    def log_prior(self, l2: float) -> torch.Tensor:
+        a, b = RELIABILITY_PRIOR
+        reliability = (a - 1) * logsigmoid(self.log_odds) + (b - 1) * logsigmoid(-self.log_odds)
+        spread = (self.log_spread - np.log(SPREAD)) / SPREAD_SD
+        gaps = (self.log_gaps - self.first_gaps) / CUTS_SD
+        others = spread.square().sum() + (self.log_tie / TIE_SD).square().sum()
+        others = others + gaps.square().sum() + (self.bar / BAR_SD).square().sum()
+        return reliability.sum() - others / 2 - l2 / 2 * self.weights.square().sum()
+
+    def heads(self, loss: float) -> Heads:
+        def out(tensor: torch.Tensor) -> Floats:
+            return np.asarray(tensor.detach().numpy().copy(), dtype=np.float64)
+
+        return Heads(
+            weights=out(self.weights),
+            reliability=out(self.log_odds.sigmoid()),
+            loss=loss,
+            spread=out(self.log_spread.exp()),
+            log_tie=out(self.log_tie),
+            cuts=out(self.cuts),
+            bar=out(self.bar),
+        )
 
 
 def fit_heads(
@@ -74,50 +193,91 @@ def fit_heads(
     steps: int,
     seed: int,
     annotators: int | None = None,
+    ties: str = "davidson",
+    strength: str = "graded",
+    margin: float = 0.5,
+    orders: RankingArrays | None = None,
+    verdicts: RankingArrays | None = None,
+    start: Heads | None = None,
 ) -> Iterator[Heads]:
     """Fit by L-BFGS; yields the heads after each few iterations, the last time when it ends.
 
     `features` is (C, D), standardised. Heads differ by a Bayesian bootstrap over tasks (Rubin 1981): each
-    weighs the tasks anew. A single head weighs all alike. Raises ValueError without pairs.
+    weighs the tasks anew. A single head weighs all alike. `ties` is "half" or "davidson"; `strength`
+    "graded" (then ties are Rao and Kupper's), "margin" (`margin` for each level above the first) or
+    "ignored". `orders` are learned from as wholes (Plackett-Luce), `verdicts` as all bad or not.
+    `start` continues other heads. Raises ValueError where there is nothing to fit, or on an unknown name.
     """
-    if not len(pairs):
+    if not len(pairs) and not (orders and len(orders)):
         raise ValueError("there are no judged pairs to fit")
+    if ties not in ("half", "davidson") or strength not in ("graded", "margin", "ignored"):
+        raise ValueError(f"unknown way to read ties ({ties}) or strength ({strength})")
     x = torch.from_numpy(features).double()  # (C, D)
-    first, second = torch.from_numpy(pairs.first), torch.from_numpy(pairs.second)
-    outcomes, who = torch.from_numpy(pairs.outcomes), torch.from_numpy(pairs.annotators)
-    importance = torch.from_numpy(_task_weights(pairs.tasks, heads, seed))  # (K, P)
-    a, b = RELIABILITY_PRIOR
-    people = annotators if annotators is not None else int(pairs.annotators.max()) + 1
-
-    weights = torch.zeros(heads, x.shape[1], dtype=torch.double, requires_grad=True)
-    residuals = torch.zeros(heads, x.shape[0], dtype=torch.double, requires_grad=True)
-    log_odds = torch.full((heads, people), float(np.log((a - 1) / (b - 1))), dtype=torch.double)
-    log_odds.requires_grad_()
-    optimiser = torch.optim.LBFGS(
-        [weights, residuals, log_odds], max_iter=STEPS_A_ROUND, line_search_fn="strong_wolfe"
+    groups = [group for group in (pairs, orders, verdicts) if group is not None and len(group)]
+    shares = _task_weights([group.tasks for group in groups], heads, seed)  # each (K, rows of the group)
+    importance = dict(zip((id(group) for group in groups), shares, strict=True))
+    people = annotators or 1 + max(int(group.annotators.max()) for group in groups)
+    learned = _Parameters(heads, x.shape[1], people, start)
+    votes = _Votes(pairs, importance[id(pairs)]) if len(pairs) else None
+    if not (pairs.outcomes == 0.5).any():
+        ties = "half"  # nobody said it, perhaps nobody could: then it has no probability
+    if not pairs.strengths.any() and strength == "graded":
+        strength = "ignored"
+    nodes, masses = np.polynomial.hermite_e.hermegauss(NODES)
+    points, log_masses = torch.from_numpy(nodes), torch.from_numpy(np.log(masses / masses.sum()))
+    optimiser = torch.optim.LBFGS(learned.all, max_iter=STEPS_A_ROUND, line_search_fn="strong_wolfe")
+    mass = (votes.mass if votes else 0.0) + sum(
+        float(importance[id(g)].sum()) for g in (orders, verdicts) if g is not None and len(g)
     )
     log_likelihood = torch.zeros(())
+
+    def of_pairs(scores: torch.Tensor, votes: _Votes) -> torch.Tensor:
+        means = scores[:, votes.left] - scores[:, votes.right]  # (K, U)
+        margins = means.unsqueeze(-1) + learned.log_spread.exp()[:, None, None] * points  # (K, U, Q)
+        theirs, trust = margins[:, votes.pair], learned.log_odds[:, votes.who].unsqueeze(-1)  # (K, P, Q)
+        outcomes = votes.outcomes[:, None]
+        if strength == "graded":
+            cuts = learned.cuts.T[:, :, None, None]
+            said = graded_log_likelihood(theirs, trust, outcomes, votes.strengths[:, None], cuts)
+        else:
+            lift = margin * (votes.strengths - 1).clamp(min=0)[:, None] if strength == "margin" else 0.0
+            log_tie = learned.log_tie[:, None, None] if ties == "davidson" else None
+            said = vote_log_likelihood(theirs, trust, outcomes, lift=lift, log_tie=log_tie)
+        of_pair = torch.zeros_like(margins).index_add(1, votes.pair, said * votes.weights[:, None])
+        return (votes.importance * torch.logsumexp(of_pair + log_masses, -1)).sum()
+
+    def of_rankings(scores: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros((), dtype=torch.double)
+        for group in (orders, verdicts):
+            if group is None or not len(group):
+                continue
+            rows = torch.from_numpy(group.rows)
+            shown = scores[:, rows.clamp(min=0)]  # (K, R, k)
+            trust = learned.log_odds[:, torch.from_numpy(group.annotators)]
+            if len(group.ranks):
+                ranks = torch.from_numpy(group.ranks).expand(shown.shape)
+                said = order_log_likelihood(shown, ranks, trust)
+            else:
+                shown = shown.masked_fill(rows < 0, float("inf"))
+                said = bar_log_likelihood(shown, learned.bar[:, None], trust, torch.from_numpy(group.all_bad))
+            total = total + (torch.from_numpy(importance[id(group)]) * said).sum()
+        return total
 
     def penalised_loss() -> float:
         nonlocal log_likelihood
         optimiser.zero_grad()
-        scores = weights @ x.T + residuals  # (K, C)
-        votes = vote_log_likelihood(scores[:, first] - scores[:, second], log_odds[:, who], outcomes)
-        log_likelihood = (importance * votes).sum()
-        prior = (a - 1) * logsigmoid(log_odds).sum() + (b - 1) * logsigmoid(-log_odds).sum()
-        penalty = l2 / 2 * weights.square().sum() + RESIDUAL_L2 / 2 * residuals.square().sum()
-        loss = penalty - prior - log_likelihood
+        scores = learned.weights @ x.T  # (K, C)
+        log_likelihood = of_rankings(scores)
+        if votes is not None:
+            log_likelihood = log_likelihood + of_pairs(scores, votes)
+        loss = -log_likelihood - learned.log_prior(l2)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
     with torch.enable_grad():
         for _ in range(max(1, steps // STEPS_A_ROUND)):
             optimiser.step(penalised_loss)  # type: ignore[no-untyped-call]
-            yield Heads(
-                weights.detach().numpy().copy(),
-                log_odds.detach().sigmoid().numpy().copy(),
-                loss=-float(log_likelihood.detach()) / float(importance.sum()),
-            )
+            yield learned.heads(loss=-float(log_likelihood.detach()) / mass)
 
 
 def last_heads(rounds: Iterator[Heads]) -> Heads:
@@ -138,10 +298,11 @@ def fit_temperature(margins: Floats, outcomes: Floats) -> float:
     return float(candidates[int(np.argmin(losses))])
 
 
-def _task_weights(tasks: Sequence[int] | npt.NDArray[np.int64], heads: int, seed: int) -> Floats:
-    """Each head's weight of each pair; those of a task move together. Shape: (heads, P), mean about 1."""
+def _task_weights(groups: Sequence[Ints], heads: int, seed: int) -> list[Floats]:
+    """Each head's weight of each row; those of a task move together. Each (heads, rows), mean about 1."""
     if heads == 1:
-        return np.ones((1, len(tasks)))
-    numbers, index = np.unique(tasks, return_inverse=True)
+        return [np.ones((1, len(tasks))) for tasks in groups]
+    numbers, index = np.unique(np.concatenate(groups), return_inverse=True)
     drawn = np.random.default_rng(seed).dirichlet(np.ones(len(numbers)), size=heads) * len(numbers)
-    return np.asarray(drawn[:, index], dtype=np.float64)
+    ends = np.cumsum([len(tasks) for tasks in groups])[:-1]
+    return [np.asarray(drawn[:, part], dtype=np.float64) for part in np.split(index, ends)]

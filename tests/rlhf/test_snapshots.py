@@ -77,13 +77,25 @@ def test_the_same_rankings_give_the_same_file_and_row(project: Project, bob: Use
     assert Snapshot.objects.count() == 2
 
 
-def test_only_live_rankings_are_in_it(project: Project, bob: User, carol: User):
+def test_only_live_judgments_are_in_it_and_those_that_find_all_bad(project: Project, bob: User, carol: User):
     make_comparison(project, wanted=2)
     undone = make_ranking(project, bob)
     undo(annotator=bob, ranking=undone, idempotency_key="undo")
     assignment = queue.claim_next(annotator=carol, project=project)
     assert assignment is not None
-    submit(assignment=assignment, judgment=Judgment(verdict="all_bad"), idempotency_key="bad")
+    bad = Judgment(verdict="all_bad", improved_text="Write the opposite.")
+    submit(assignment=assignment, judgment=bad, idempotency_key="bad")
+    (judgment,) = read_snapshot(path_of(freeze(project))).judgments
+    assert (judgment.ranks, judgment.all_bad, judgment.improved) == ((1, 1), True, "Write the opposite.")
+    assert len(set(judgment.completions)) == 2
+
+
+def test_what_cannot_be_judged_is_not_in_it(project: Project, bob: User):
+    make_comparison(project)
+    assignment = queue.claim_next(annotator=bob, project=project)
+    assert assignment is not None
+    unsure = Judgment(verdict="cannot_judge", reason="I do not know this.")
+    submit(assignment=assignment, judgment=unsure, idempotency_key="unsure")
     assert read_snapshot(path_of(freeze(project))).judgments == ()
 
 
