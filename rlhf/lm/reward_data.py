@@ -70,12 +70,12 @@ def is_order(judgment: Judgment) -> bool:
 
 
 def orders_of(judgments: Sequence[Judgment], indices: Indices) -> RankingArrays:
-    """Rankings as wholes; the annotator's own text comes before all others, a text given twice counts once."""
+    """Rankings as wholes; the annotator's own text comes first, a text given twice counts once."""
     placed = []
     for judgment in judgments:
-        ranks = dict(zip(judgment.completions, judgment.ranks, strict=True))
-        placed.append(ranks | ({judgment.improved: 0} if judgment.improved else {}))
-    rows, filled = _table(judgments, [list(ranks) for ranks in placed], indices)
+        said = dict(zip(judgment.completions, judgment.ranks, strict=True))
+        placed.append(said | ({judgment.improved: 0} if judgment.improved else {}))
+    rows, filled = _table(judgments, [list(said) for said in placed], indices)
     ranks = np.zeros_like(rows)
     for n, said in enumerate(placed):
         ranks[n, : len(said)] = np.array(list(said.values())) + 1

@@ -158,7 +158,8 @@ class _Parameters:
     @property
     def cuts(self) -> torch.Tensor:
         """(K, 3), rising."""
-        return torch.cumsum(self.log_gaps.exp(), 1)
+        rising: torch.Tensor = torch.cumsum(self.log_gaps.exp(), 1)
+        return rising
 
     def log_prior(self, l2: float) -> torch.Tensor:
         a, b = RELIABILITY_PRIOR
@@ -167,7 +168,8 @@ class _Parameters:
         gaps = (self.log_gaps - self.first_gaps) / CUTS_SD
         others = spread.square().sum() + (self.log_tie / TIE_SD).square().sum()
         others = others + gaps.square().sum() + (self.bar / BAR_SD).square().sum()
-        return reliability.sum() - others / 2 - l2 / 2 * self.weights.square().sum()
+        prior: torch.Tensor = reliability.sum() - others / 2 - l2 / 2 * self.weights.square().sum()
+        return prior
 
     def heads(self, loss: float) -> Heads:
         def out(tensor: torch.Tensor) -> Floats:

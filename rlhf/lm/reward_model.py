@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from safetensors.numpy import load_file, save_file
 from rlhf.lm.backbones import UnknownModel, load_causal, load_encoder
 from rlhf.lm.checkpoints import BadCheckpoint, read_manifest, write_manifest
 from rlhf.lm.configs import RewardConfig
-from rlhf.lm.data import Dataset, Record
+from rlhf.lm.data import Dataset, Judgment, Record
 from rlhf.lm.features import Features, Item, Matrix
 from rlhf.lm.folders import new_folder
 from rlhf.lm.metrics import pair_credits
 from rlhf.lm.pairs import Pair, judged_pairs
-from rlhf.lm.reward_heads import PairArrays, fit_heads, fit_temperature
+from rlhf.lm.reward_data import Indices, arrays_of, is_order, orders_of, texts_of, verdicts_of
+from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads, fit_temperature
 from rlhf.lm.reward_report import RewardReport, judge
 
 Floats = npt.NDArray[np.float64]
@@ -59,6 +60,8 @@ class RewardModel:
     heads: LinearHeads
     use_length: bool
     temperature: float
+    bar: float | None = None
+    """The score from which on people find a completion good enough; None where they were not asked."""
 
     def head_scores(self, items: Sequence[Item]) -> Floats:
         """The score that each head gives. Shape: (len(items), K)."""
@@ -68,6 +71,19 @@ class RewardModel:
         """Mean and standard deviation over the heads, each (len(items),)."""
         scores = self.head_scores(items)
         return scores.mean(1), scores.std(1)
+
+    def probability(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
+        """How likely people are to prefer each of `first` to the one of `second` beside it. Shape: (N,)."""
+        margins = (self.score(first)[0] - self.score(second)[0]) / self.temperature
+        chance: Floats = 0.5 * (1 + np.tanh(margins / 2))
+        return chance
+
+    def good_enough(self, items: Sequence[Item]) -> Floats | None:
+        """How likely people are to find each good enough; None where nobody was asked. Shape: (N,)."""
+        if self.bar is None:
+            return None
+        chance: Floats = 0.5 * (1 + np.tanh((self.score(items)[0] - self.bar) / self.temperature / 2))
+        return chance
 
     @classmethod
     def load(cls, folder: Path, models: Path, cache: Path | None = None) -> RewardModel:
@@ -87,7 +103,13 @@ class RewardModel:
             raise BadCheckpoint(f"{folder / WEIGHTS} cannot be read: {error}") from error
         check_identity(folder, wanted=wanted, found=features.identity)
         heads = LinearHeads(**{name: tensor.astype(np.float64) for name, tensor in tensors.items()})
-        return cls(features, heads, manifest["config"]["use_length"], manifest["temperature"])
+        return cls(
+            features,
+            heads,
+            manifest["config"]["use_length"],
+            manifest["temperature"],
+            manifest.get("bar"),
+        )
 
 
 def check_identity(folder: Path, *, wanted: dict[str, Any], found: dict[str, Any]) -> None:
@@ -111,13 +133,14 @@ def fit(
     that are encoded. Raises ValueError if nothing can be learned from the judgments.
     """
     # 1. Every two completions of each ranking.
-    train = judged_pairs(dataset.judgments_on(held_out=False))
+    judgments = dataset.judgments_on(held_out=False)
+    train = judged_pairs(judgments)
     held_out = judged_pairs(dataset.judgments_on(held_out=True))
     _check_usable(dataset, train, features)
 
     # 2. Features, each completion once.
-    texts = {(p.task_id, text): None for p in (*train, *held_out) for text in (p.first, p.second)}
-    items = [(dataset.tasks[task_id], text) for task_id, text in sorted(texts)]
+    texts = texts_of(dataset)
+    items = [(dataset.tasks[task_id], text) for task_id, text in texts]
     parts: list[Matrix] = []
     for start in range(0, len(items), config.batch_size):
         parts.append(features.of(items[start : start + config.batch_size]))
@@ -126,7 +149,6 @@ def fit(
     inputs = inputs_of(np.concatenate(parts), items, use_length=config.use_length)
 
     # 3. Standardise by the training completions.
-    row = {(task.id, text): n for n, (task, text) in enumerate(items)}
     rows_of_tasks = np.array([int(not task.held_out) for task, _ in items], dtype=bool)
     centre, scale = inputs[rows_of_tasks].mean(0), inputs[rows_of_tasks].std(0)
     scale = np.where(scale > 1e-6, scale, 1.0)
@@ -135,20 +157,10 @@ def fit(
     standard = (inputs - centre) / scale
 
     # 4. Fit; what comes in between is for the page.
-    people = {name: n for n, name in enumerate(sorted({p.annotator for p in (*train, *held_out)}))}
-    tasks = {name: n for n, name in enumerate(dataset.tasks)}
-    arrays, test = (arrays_of(pairs, row, people, tasks) for pairs in (train, held_out))
+    indices = Indices.of(dataset, texts)
+    arrays, test = arrays_of(train, indices), arrays_of(held_out, indices)
     for number, fitted in enumerate(
-        fit_heads(
-            standard,
-            arrays,
-            heads=config.heads,
-            l2=config.l2,
-            steps=config.steps,
-            seed=config.seed,
-            annotators=len(people),
-        ),
-        start=1,
+        fit_judgments(config, standard, judgments, indices, pairs=arrays), start=1
     ):
         scores = standard @ fitted.weights.mean(0)
         values = {"loss": fitted.loss, "accuracy_train": _accuracy(scores, arrays)}
@@ -158,6 +170,7 @@ def fit(
 
     # 5. One unit is the spread of a task's completions; then probabilities.
     heads = _standardised(fitted.weights, centre, scale, inputs, items, rows_of_tasks)
+    bar = _bar_of(fitted, heads, centre, scale) if any(j.all_bad for j in judgments) else None
     scores = heads.scores(inputs).mean(1)
     judged = test if len(test) else arrays
     temperature = fit_temperature(scores[judged.first] - scores[judged.second], judged.outcomes)
@@ -169,10 +182,10 @@ def fit(
         arrays=arrays,
         test=test,
         pairs=(train, held_out),
-        reliability=dict(zip(people, fitted.reliability.mean(0).tolist(), strict=True)),
+        reliability=dict(zip(indices.people, fitted.reliability.mean(0).tolist(), strict=True)),
         temperature=temperature,
     )
-    _save(folder, heads, features, config, report)
+    _save(folder, heads, features, config, report, bar)
     return report
 
 
@@ -192,16 +205,35 @@ def inputs_of(features: Matrix, items: Sequence[Item], *, use_length: bool) -> F
     return np.concatenate([inputs, lengths[:, None]], axis=1)
 
 
-def arrays_of(
-    pairs: Sequence[Pair], row: dict[tuple[str, str], int], people: dict[str, int], tasks: dict[str, int]
-) -> PairArrays:
-    """Pairs as indices into features, annotators and tasks."""
-    return PairArrays(
-        first=np.array([row[p.task_id, p.first] for p in pairs], dtype=np.int64),
-        second=np.array([row[p.task_id, p.second] for p in pairs], dtype=np.int64),
-        outcomes=np.array([p.outcome for p in pairs], dtype=np.float64),
-        annotators=np.array([people[p.annotator] for p in pairs], dtype=np.int64),
-        tasks=np.array([tasks[p.task_id] for p in pairs], dtype=np.int64),
+def fit_judgments(
+    config: RewardConfig,
+    standard: Floats,
+    judgments: Sequence[Judgment],
+    indices: Indices,
+    *,
+    pairs: PairArrays,
+    start: Heads | None = None,
+) -> Iterator[Heads]:
+    """Fit heads to judgments as the config reads them. `pairs` are theirs, `standard` (C, D) the inputs."""
+    orders = None
+    if config.rankings == "plackett_luce":
+        whole = [judgment for judgment in judgments if is_order(judgment)]
+        orders = orders_of(whole, indices)
+        others = [judgment for judgment in judgments if not is_order(judgment)]
+        pairs = arrays_of(judged_pairs(others), indices)
+    return fit_heads(
+        standard,
+        pairs,
+        heads=config.heads,
+        l2=config.l2,
+        steps=config.steps,
+        seed=config.seed,
+        annotators=len(indices.people),
+        ties=config.ties,
+        strength=config.strength,
+        orders=orders,
+        verdicts=verdicts_of(judgments, indices),
+        start=start,
     )
 
 
@@ -214,7 +246,7 @@ def _check_usable(dataset: Dataset, train: Sequence[Pair], features: Features) -
         )
     if all(pair.outcome == 0.5 for pair in train):
         raise ValueError("every ranking of a training task is a tie: nothing can be learned from ties alone")
-    if features.lm.checkpoint is not None:
+    if features.lm is not None and features.lm.checkpoint is not None:
         raise ValueError("a reward model stands on an unchanged base model, not on a trained policy")
 
 
@@ -240,8 +272,19 @@ def _standardised(
     return LinearHeads(weights / spread, centre, scale, raw.mean(0) / spread)
 
 
+def _bar_of(fitted: Heads, heads: LinearHeads, centre: Floats, scale: Floats) -> float:
+    """The score from which on a completion is good enough, in the unit of the saved heads."""
+    spread = np.linalg.norm(fitted.weights) / (np.linalg.norm(heads.weights) or 1.0)
+    return float((fitted.bar / (spread or 1.0) - heads.offsets).mean())
+
+
 def _save(
-    folder: Path, heads: LinearHeads, features: Features, config: RewardConfig, report: RewardReport
+    folder: Path,
+    heads: LinearHeads,
+    features: Features,
+    config: RewardConfig,
+    report: RewardReport,
+    bar: float | None,
 ) -> None:
     # A run that was killed after this finds its folder when it starts again: it makes the same once more.
     with new_folder(folder, replace=True) as aside:
@@ -255,4 +298,5 @@ def _save(
             features=features.identity,
             config=dataclasses.asdict(config),
             temperature=report.temperature,
+            bar=bar,
         )

@@ -140,6 +140,50 @@ def test_training_completions_have_mean_0_and_spread_1(
     assert within.std() == pytest.approx(1.0, abs=1e-3)
 
 
+def test_a_pairs_probability_is_the_scores_at_the_models_temperature(
+    trained: tuple[RewardReport, Path], models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backbones, "best_dtype", lambda: torch.float32)
+    model = RewardModel.load(trained[1], models)
+    task = Task("new", "Task number 99")
+    first, second = [(task, GOOD[0])], [(task, BAD[0])]
+    (chance,) = model.probability(first, second)
+    margin = float(model.score(first)[0][0] - model.score(second)[0][0])
+    assert chance == pytest.approx(1 / (1 + np.exp(-margin / trained[0].temperature)))
+    assert chance + model.probability(second, first)[0] == pytest.approx(1)
+    assert model.good_enough(first) is None  # nobody was asked
+
+
+def test_all_bad_sets_a_bar_and_an_own_text_stands_above_it(
+    features: Features, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annotators find comparisons of two bad ones all bad, and write a good one."""
+    named = {f"{n}": Task(id=f"{n}", text=f"Task number {n}", held_out=n < 6) for n in range(30)}
+    judgments = []
+    for n in range(30):
+        bad = (BAD[n % 3], BAD[(n + 1) % 3])
+        judgments.append(Judgment(f"{n}a", f"{n}", "bob", bad, (1, 1), all_bad=True, improved=GOOD[n % 3]))
+        judgments.append(Judgment(f"{n}b", f"{n}", "bob", (GOOD[n % 3], BAD[n % 3]), (1, 2)))
+    report = train(Dataset(named, tuple(judgments)), features, tmp_path / "barred")
+    assert report.accuracy is not None and report.accuracy.value > 0.9
+    monkeypatch.setattr(backbones, "best_dtype", lambda: torch.float32)
+    model = RewardModel.load(tmp_path / "barred", models)
+    task = Task("new", "Task number 99")
+    found = model.good_enough([(task, text) for text in (*GOOD, *BAD)])
+    assert found is not None
+    assert found[:3].min() > found[3:].max()
+    assert found[:3].mean() > 0.5 > found[3:].mean()
+
+
+@pytest.mark.parametrize("way", [{"rankings": "plackett_luce"}, {"ties": "half"}, {"strength": "ignored"}])
+def test_each_way_to_read_judgments_learns_the_rule(
+    way: dict[str, str], features: Features, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(CONFIG, **way)
+    report = train(dataset(), features, tmp_path / "reward", config)
+    assert report.accuracy is not None and report.accuracy.value > 0.7
+
+
 def test_another_template_or_other_weights_are_refused(
     trained: tuple[RewardReport, Path], models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
