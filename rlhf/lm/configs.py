@@ -96,3 +96,54 @@ class EvaluationConfig:
     """Outputs of other inputs that the right one is compared with."""
     bootstrap: int = 2000
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class LoraRewardConfig:
+    """A reward model whose backbone is trained too, on judged rankings."""
+
+    backbone: str = "smollm2"
+    """An embedded model, a folder or a name that `backbones` knows: causal model or BERT-like encoder."""
+    training: str = "lora"
+    """"lora" (adapters on all linear layers) or "full"."""
+    lora_r: int = 8
+    lora_alpha: int = 16
+    top_layers: int = 0
+    """Train only so many of the upper layers; what comes below is computed once and kept. 0: all layers."""
+    cache_megabytes: int = 4000
+    """How much of what the lower layers give may be kept in memory."""
+    pooling: str = ""
+    """What the head reads: "last", "mean", "mean+last" or "pooler"; "" is mean+last of a causal model's
+    completion and the mean of an encoder."""
+    wording: str = "generator"
+    """How a causal model is shown a task: "generator" asks for an instruction as generation does, "chat"
+    gives the task's text alone as a user's turn and has the completion answer it."""
+    probe_l2: float = 0.0
+    """Above 0: standardise what the head reads and fit the head to it with this L2 before anything is
+    trained (Kumar et al. 2022, arXiv 2202.10054). 0: a small random head."""
+    epochs: int = 2
+    comparisons_per_step: int = 8
+    learning_rate: float = 2e-4
+    head_learning_rate: float = 0.0
+    """0: the same."""
+    warmup_steps: int = 5
+    """Steps in which the learning rate rises; it then falls to zero in a straight line."""
+    max_grad_norm: float = 1.0
+    centring: float = 0.01
+    """Weight of the mean squared score (Eisenstein et al. 2023): only differences are learned otherwise."""
+    strength_margin: float = 0.0
+    """The lead that each level of strength asks of the better one, 1 slightly to 3 much (Llama-2)."""
+    learn_reliability: bool = True
+    """Learn how often each annotator says what they mean; without it everybody always does."""
+    reliability_learning_rate: float = 0.02
+    standardise: bool = True
+    """At the end, make the scores' mean 0 and their spread within a task 1."""
+    precision: str = "auto"
+    """"bfloat16", "float32", or "auto": bfloat16 where the processor multiplies it natively."""
+    batch_tokens: int = 4096
+    """Tokens encoded together, with their padding."""
+    chunk_tokens: int = 16384
+    """Tokens whose activations are held for one backward pass."""
+    save_every: int = 10
+    """Steps between checkpoints that a killed run resumes from."""
+    seed: int = 0
