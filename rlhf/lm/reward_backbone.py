@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -28,9 +26,11 @@ from rlhf.lm.configs import LoraRewardConfig
 from rlhf.lm.data import Task
 from rlhf.lm.features import COMPLETION_TOKENS, Item
 from rlhf.lm.folders import new_folder
-from rlhf.lm.layer_split import layers_of, split
+from rlhf.lm.layer_split import split
 from rlhf.lm.prompting import chat_text, generator_messages, generator_text, shorten
+from rlhf.lm.scalar_head import ScalarHead
 from rlhf.lm.token_trees import TokenTree
+from rlhf.lm.trainable import is_causal, make_trainable
 
 KIND = "reward_backbone"
 WEIGHTS = "reward.safetensors"
@@ -54,30 +54,6 @@ class Row:
     nodes: list[list[int]]
     tree: TokenTree | None
     key: tuple[Any, ...]
-
-
-class ScalarHead(nn.Module):
-    """s = ((x - centre) / scale · w - offset) / spread, all float32; only w is trained."""
-
-    centre: torch.Tensor
-    scale: torch.Tensor
-    offset: torch.Tensor
-    spread: torch.Tensor
-
-    def __init__(self, width: int, seed: int) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        self.weight = nn.Parameter(torch.randn(width, generator=generator) * 0.02)
-        self.register_buffer("centre", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-        self.register_buffer("offset", torch.zeros(()))
-        self.register_buffer("spread", torch.ones(()))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape: (N, width) -> (N,)."""
-        raw = ((x.float() - self.centre) / self.scale) @ self.weight
-        scores: torch.Tensor = (raw - self.offset) / self.spread
-        return scores
 
 
 @dataclass
@@ -106,7 +82,7 @@ class RewardBackbone:
         # Weights that are trained themselves stay in float32: bfloat16 would swallow small steps.
         kept = dtype if config.training == "lora" else torch.float32
         folder = resolve(config.backbone, models)
-        causal = _is_causal(folder)
+        causal = is_causal(folder)
         if causal:
             lm = load_causal(config.backbone, models, kept)
             trunk, tokenizer = lm.model.get_decoder(), lm.tokenizer
@@ -121,7 +97,7 @@ class RewardBackbone:
             raise ValueError(f"{config.backbone!r} has no pooler")
         trunk.eval()  # without dropout, which a reward model on few rankings gains nothing from
         trunk.requires_grad_(False)
-        _make_trainable(trunk, config)
+        make_trainable(trunk, config)
         width = trunk.config.hidden_size * (2 if pooling == "mean+last" else 1)
         identity = {
             "backbone": config.backbone,
@@ -367,41 +343,6 @@ class RewardBackbone:
             pair = self.tokenizer(self.prompt_text(task), short, truncation="only_first", max_length=limit)
             self._tokens[task, text] = pair["input_ids"]
         return self._tokens[task, text]
-
-
-def _is_causal(folder: Path) -> bool:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return any("CausalLM" in name for name in config.get("architectures") or ())
-
-
-def _make_trainable(trunk: Any, config: LoraRewardConfig) -> None:
-    """Switch gradients on: of new adapters on all linear layers, or of the weights themselves."""
-    names = {id(module): name for name, module in trunk.named_modules()}
-    parts: Iterable[Any] = [trunk]
-    if config.top_layers:
-        parts = [layers_of(trunk)[-config.top_layers :], *_after_layers(trunk, config)]
-    if config.training == "full":
-        for part in parts:
-            part.requires_grad_(True)
-        return
-    linear = [names[id(m)] for part in parts for m in part.modules() if isinstance(m, nn.Linear)]
-    if config.pooling != "pooler":
-        linear = [name for name in linear if not name.startswith("pooler")]
-    lora = LoraConfig(r=config.lora_r, lora_alpha=config.lora_alpha, target_modules=linear)
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        inject_adapter_in_model(lora, trunk)
-    for name, parameter in trunk.named_parameters():
-        if "lora_" in name:
-            parameter.data = parameter.data.float()
-
-
-def _after_layers(trunk: Any, config: LoraRewardConfig) -> list[Any]:
-    """What stands behind the last layer and is used."""
-    found = [getattr(trunk, "norm", None)]
-    if config.pooling == "pooler":
-        found.append(trunk.pooler)
-    return [part for part in found if part is not None]
 
 
 def _batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:

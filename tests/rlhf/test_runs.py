@@ -41,6 +41,9 @@ def make_checkpoint(project: Project, kind: str, **values) -> Checkpoint:
 
 @pytest.fixture
 def ranked(project: Project, bob: User) -> Project:
+    """A ranking on a task that is not held out, whatever its number."""
+    project.held_out_share = 0
+    project.save()
     make_comparison(project, make_prompt(project, held_out_examples=HELD_OUT))
     make_ranking(project, bob)
     return project
