@@ -1,6 +1,7 @@
 """Frozen features of completions: what a language model and a sentence encoder see in them, kept on disk.
 
 Each completion is encoded once; the key is the rendered text and the models, so nothing stale is read.
+Which inputs there are is said in inputs.py.
 """
 
 from __future__ import annotations
@@ -17,43 +18,81 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from rlhf.lm import inputs as named
 from rlhf.lm.backbones import CausalLM, Encoder
+from rlhf.lm.covariates import likelihood_covariates, text_covariates
 from rlhf.lm.data import Task
-from rlhf.lm.prompting import generator_text, shorten
-from rlhf.lm.token_trees import TokenTree, batches, hidden_states
+from rlhf.lm.encoder_states import pooled_states
+from rlhf.lm.prompting import chat_text, generator_text, shorten
+from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
 
 Item = tuple[Task, str]
 Matrix = npt.NDArray[np.float32]
 
-VERSION = 1  # of what is computed here; another one makes other keys
+VERSION = 2  # of what is computed here; another one makes other keys
 BATCH_TOKENS = 2400  # of a padded batch
 COMPLETION_TOKENS = 160
+CHAT_TOKENS = 256  # of a prompt that is put as it is
 LOCK_SECONDS = 30.0  # how long to wait for another process that writes the cache
 KEYS_AT_ONCE = 500  # SQLite binds about a thousand values
 PROBE = Task(id="probe", text="Name the colour of the thing.")
+WORDINGS = ("generator", "chat")
 
 
 @dataclass(frozen=True)
 class Features:
-    """The features of a backbone: mean and last hidden state of a completion after its prompt.
+    """The features of completions after their prompts, from a language model, an encoder, or both.
 
-    With an encoder, its embedding of the completion alone stands behind them. `cache` is a file that
-    appears when first needed; without one everything is computed (rollouts are seen only once).
+    `cache` is a file that appears when first needed; without one everything is computed (rollouts are seen
+    only once). Raises ValueError where an input is unknown or its model is missing.
     """
 
-    lm: CausalLM
+    lm: CausalLM | None
     encoder: Encoder | None = None
     cache: Path | None = None
+    inputs: tuple[str, ...] | None = None
+    """Names from inputs.py; by default its DEFAULT, as far as the models at hand can give it."""
+    wording: str = "generator"
+    """How the prompt is put: as the generator is asked for an instruction, or "chat": as it is."""
+    completion_tokens: int = COMPLETION_TOKENS
+    """Where the models stop reading a completion."""
+
+    def __post_init__(self) -> None:
+        if self.wording not in WORDINGS:
+            raise ValueError(f"unknown wording {self.wording!r}; there are {', '.join(WORDINGS)}")
+        _ = self.names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The inputs in the order of their columns."""
+        return named.chosen(self.inputs, lm=self.lm is not None, encoder=self.encoder is not None)
+
+    @property
+    def groups(self) -> dict[str, slice]:
+        """The columns of each input."""
+        return named.groups(
+            self.names,
+            hidden=self.lm.model.config.hidden_size if self.lm else 0,
+            encoder=self.encoder.model.config.hidden_size if self.encoder else 0,
+        )
+
+    @property
+    def column_scales(self) -> npt.NDArray[np.float64]:
+        """What standardised columns are multiplied by before one penalty on all. Shape: (width,)."""
+        return named.column_scales(self.groups)
 
     @property
     def identity(self) -> dict[str, str | int | None]:
         """What the features depend on besides the text; a reward model keeps it and insists on it."""
         return {
             "version": VERSION,
-            "backbone": self.lm.name,
-            "weights_hash": self.lm.weights_hash,
-            "template_hash": self.lm.template_hash,
-            "wording_hash": _hash(generator_text(self.lm.tokenizer, PROBE)),
+            "inputs": ",".join(self.names),
+            "wording": self.wording,
+            "completion_tokens": self.completion_tokens,
+            "backbone": self.lm.name if self.lm else None,
+            "weights_hash": self.lm.weights_hash if self.lm else None,
+            "template_hash": self.lm.template_hash if self.lm else None,
+            "wording_hash": _hash(self._prompt(PROBE)),
             "encoder": self.encoder.name if self.encoder else None,
             "encoder_hash": self.encoder.weights_hash if self.encoder else None,
         }
@@ -61,14 +100,11 @@ class Features:
     @property
     def width(self) -> int:
         """Numbers a completion."""
-        hidden: int = self.lm.model.config.hidden_size
-        return 2 * hidden + (self.encoder.model.config.hidden_size if self.encoder else 0)
+        return len(self.column_scales)
 
     def of(self, items: Sequence[Item]) -> Matrix:
         """The features of completions, from the cache as far as they are there. Shape: (N, width)."""
-        prompts = {
-            task: generator_text(self.lm.tokenizer, task) for task in dict.fromkeys(t for t, _ in items)
-        }
+        prompts = {task: self._prompt(task) for task in dict.fromkeys(t for t, _ in items)}
         models = json.dumps(self.identity, sort_keys=True)
         keys = {(t, text): _hash(f"{models}\0{prompts[t]}\0{text}") for t, text in dict.fromkeys(items)}
         rows = self._read(list(keys.values()))
@@ -83,41 +119,74 @@ class Features:
         )
 
     def _compute(self, prompts: Mapping[Item, str]) -> Matrix:
-        """One row for each item, in their order. The completions of a prompt share its tokens."""
+        """One row for each item, in their order."""
+        items, parts = list(prompts), self.groups
+        out = np.zeros((len(items), self.width), dtype=np.float32)
+        if self.lm and named.GENERATOR.intersection(parts):
+            self._read_by_generator(self.lm, prompts, out)
+        if self.encoder:
+            words = [n for n, (_, text) in enumerate(items) if text.strip()]  # of none it sees nothing
+            if words and "encoder" in parts:
+                out[words, parts["encoder"]] = self.encoder.encode([items[n][1] for n in words])
+            if words and {"encoder_mean", "encoder_max"} & set(parts):
+                pairs = [(items[n][0].text, items[n][1]) for n in words]
+                pooled = pooled_states(self.encoder, pairs, completion_tokens=self.completion_tokens)
+                halves = np.split(pooled, 2, axis=1)
+                for name, half in zip(("encoder_mean", "encoder_max"), halves, strict=True):
+                    if name in parts:
+                        out[words, parts[name]] = half
+        if "text" in parts:
+            out[:, parts["text"]] = [text_covariates(task.text, text) for task, text in items]
+        return out
+
+    def _read_by_generator(self, lm: CausalLM, prompts: Mapping[Item, str], out: Matrix) -> None:
+        """Fill in what comes from the language model. The completions of a prompt share its tokens."""
         of_prompt: dict[str, list[int]] = {}
         for number, prompt in enumerate(prompts.values()):
             of_prompt.setdefault(prompt, []).append(number)
         texts = [text for _, text in prompts]
-        hidden = self.lm.model.config.hidden_size
-        out = np.zeros((len(texts), self.width), dtype=np.float32)
+        parts = self.groups
+        layers = lm.model.config.num_hidden_layers
+        depth = {name: round(named.STATES[name][0] * layers) for name in parts if name in named.STATES}
+        # The last layer's state comes after the last norm, which is what -1 gives.
+        wanted = sorted({-1 if d == layers else d for d in depth.values()} | {-1})
+        end = lm.tokenizer.eos_token_id
 
         trees, nodes = [], []
         for prompt, numbers in of_prompt.items():
             tree = TokenTree()
-            before = tree.add(self._tokens(prompt))[-1:]
-            places = {}
+            before = tree.add(_tokens(lm, prompt))[-1]
+            places: dict[int, tuple[int, list[int], int]] = {}
             for number in numbers:
-                tokens = self._tokens(shorten(self.lm.tokenizer, texts[number], COMPLETION_TOKENS))
-                places[number] = (
-                    tree.add(tokens, after=before[0]) or before
-                )  # an empty text: its prompt's end
+                own = tree.add(
+                    _tokens(lm, shorten(lm.tokenizer, texts[number], self.completion_tokens)), after=before
+                )
+                last = tree.add([end], after=own[-1] if own else before)
+                places[number] = (before, own, last[0])
             trees.append(tree)
             nodes.append(places)
         for batch in batches(trees, tokens=BATCH_TOKENS):
-            (states,) = hidden_states(self.lm, [trees[place] for place in batch])  # (B, T, H)
+            found = hidden_states(lm, [trees[place] for place in batch], layers=wanted)
+            states = dict(zip(wanted, found, strict=True))  # of (B, T, H)
             for row, place in enumerate(batch):
-                for number, found in nodes[place].items():
-                    own = states[row, found].float()  # (tokens, H)
-                    out[number, : 2 * hidden] = torch.cat([own.mean(0), own[-1]]).cpu().numpy()
-        if self.encoder:
-            words = [number for number, text in enumerate(texts) if text.strip()]  # of none it sees nothing
-            if words:
-                out[words, 2 * hidden :] = self.encoder.encode([texts[number] for number in words])
-        return out
+                for number, (before, own, ending) in nodes[place].items():
+                    for name, d in depth.items():
+                        at = states[-1 if d == layers else d][row]
+                        out[number, parts[name]] = _pool(named.STATES[name][1], at, own or [before], ending)
+                    if "likelihood" in parts:
+                        heads = states[-1][row, [before, *own]]
+                        tokens = [trees[place].ids[node] for node in (*own, ending)]
+                        logprobs = token_logprobs(lm, heads, rows=range(len(tokens)), tokens=tokens).tolist()
+                        out[number, parts["likelihood"]] = likelihood_covariates(logprobs[:-1], logprobs[-1])
 
-    def _tokens(self, text: str) -> list[int]:
-        ids: list[int] = self.lm.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+    def _prompt(self, task: Task) -> str:
+        """The text before a completion; of an encoder alone the task's own."""
+        if self.lm is None:
+            return task.text
+        if self.wording == "generator":
+            return generator_text(self.lm.tokenizer, task)
+        content = shorten(self.lm.tokenizer, task.text, CHAT_TOKENS)
+        return chat_text(self.lm.tokenizer, [{"role": "user", "content": content}])
 
     def _read(self, keys: Sequence[str]) -> dict[str, Matrix]:
         if self.cache is None or not self.cache.exists():
@@ -141,6 +210,23 @@ class Features:
                 "INSERT OR IGNORE INTO features (key, row) VALUES (?, ?)",
                 [(key, row.astype("<f4").tobytes()) for key, row in rows.items()],
             )
+
+
+def _pool(how: str, states: torch.Tensor, own: Sequence[int], end: int) -> Matrix:
+    """One vector of a completion's states (T, H)."""
+    if how == "end":
+        vector = states[end].float()
+    elif how == "last":
+        vector = states[own[-1]].float()
+    else:
+        found = states[list(own)].float()  # (tokens, H)
+        vector = found.mean(0) if how == "mean" else found.amax(0)
+    return np.asarray(vector.cpu().numpy(), dtype=np.float32)
+
+
+def _tokens(lm: CausalLM, text: str) -> list[int]:
+    ids: list[int] = lm.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -1,0 +1,113 @@
+"""The named inputs of a reward model: how wide each is, where it stands, and how length is taken out of them.
+
+Every input of a completion is a group of columns that can be switched on and off. docs/LOG.md says which
+were tried on judgments of people, and which were not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rlhf.lm.covariates import LIKELIHOOD, TEXT
+
+Floats = npt.NDArray[np.float64]
+
+# Where a state of the generator is read (share of its layers) and how it is pooled over the completion.
+STATES = {
+    "mean": (0.5, "mean"),
+    "max": (0.5, "max"),
+    "mean_deep": (0.6, "mean"),
+    "max_deep": (0.75, "max"),
+    "end": (0.6, "end"),  # on the token that ends its turn
+    "mean_final": (1.0, "mean"),
+    "last_final": (1.0, "last"),
+}
+ENCODED = ("encoder", "encoder_mean", "encoder_max")
+NAMES = (*STATES, "likelihood", *ENCODED, "text")
+"""All inputs, in the order in which they stand in a row."""
+DEFAULT = ("mean", "max", "likelihood", *ENCODED, "text")
+"""What a reward model reads unless told otherwise, as far as the models for it are given."""
+GENERATOR = frozenset({*STATES, "likelihood"})
+
+
+def chosen(names: Sequence[str] | None, *, lm: bool, encoder: bool) -> tuple[str, ...]:
+    """The inputs in their order: those named, or by default those that the models at hand can give.
+
+    Raises ValueError for an unknown name, one whose model is missing, and for no input at all.
+    """
+    given = {name: (lm or name not in GENERATOR) and (encoder or name not in ENCODED) for name in NAMES}
+    if names is None:
+        names = [name for name in DEFAULT if given[name]]
+    for name in names:
+        if name not in given:
+            raise ValueError(f"unknown input {name!r} of a reward model; there are {', '.join(NAMES)}")
+        if not given[name]:
+            kind = "a language model" if name in GENERATOR else "an encoder"
+            raise ValueError(f"the input {name!r} needs {kind}")
+    if not names:
+        raise ValueError("a reward model needs at least one input")
+    return tuple(name for name in NAMES if name in names)
+
+
+def groups(names: Sequence[str], *, hidden: int, encoder: int) -> dict[str, slice]:
+    """Which columns each input has, for a generator and an encoder of these widths."""
+    found, start = {}, 0
+    for name in names:
+        if name in STATES:
+            width = hidden
+        elif name in ENCODED:
+            width = encoder
+        else:
+            width = len(LIKELIHOOD if name == "likelihood" else TEXT)
+        found[name] = slice(start, start + width)
+        start += width
+    return found
+
+
+def column_scales(parts: Mapping[str, slice]) -> Floats:
+    """By what to multiply standardised columns, so that one L2 penalty weighs every input alike.
+
+    A group of n columns moves scores n times as easily as one column; the widest keeps its scale.
+    """
+    sizes = {name: part.stop - part.start for name, part in parts.items()}
+    widest = max(sizes.values())
+    return np.concatenate([np.full(size, np.sqrt(widest / size)) for size in sizes.values()])
+
+
+@dataclass(frozen=True)
+class LengthRemoval:
+    """What of standardised inputs a cubic in log-length says (least squares), and how much of it to take out.
+
+    The score stays a function of one completion, so length cannot come in by another door but one that is
+    not a cubic in its logarithm. Shapes: centre and scale (3,), weights (4, D).
+    """
+
+    centre: Floats
+    scale: Floats
+    weights: Floats
+    share: float
+
+    @classmethod
+    def fit(cls, inputs: Floats, lengths: Floats, *, share: float = 1.0) -> LengthRemoval:
+        """From training completions: inputs (N, D), lengths (N,) in characters."""
+        powers = _powers(lengths)
+        centre, scale = powers.mean(0), powers.std(0)
+        scale = np.where(scale > 1e-6, scale, 1.0)
+        design = np.c_[(powers - centre) / scale, np.ones(len(powers))]
+        weights = np.asarray(np.linalg.lstsq(design, inputs, rcond=None)[0], dtype=np.float64)
+        return cls(centre, scale, weights, share)
+
+    def __call__(self, inputs: Floats, lengths: Floats) -> Floats:
+        """The inputs without that part of length. Shapes: (N, D), (N,) -> (N, D)."""
+        powers = (_powers(lengths) - self.centre) / self.scale
+        removed: Floats = inputs - self.share * (np.c_[powers, np.ones(len(powers))] @ self.weights)
+        return removed
+
+
+def _powers(lengths: Floats) -> Floats:
+    log = np.log1p(lengths)
+    return np.stack([log, log**2, log**3], axis=1)
