@@ -114,7 +114,7 @@ def main() -> int:
             rows += report(name, made, plan, jobs)
         for real in sets:
             table = real_set(real, options.models, options.cache)
-            few = min(options.labels, len(np.unique(table.groups)) // 3)
+            few = min(options.labels, len(table.outcomes) // 4)
             made = [table.pool(seed) for seed in seeds]
             rows += report(real.name, made, replace(plan, labels=few, l2=REAL_L2, checked=0), jobs)
         found = list(jobs.map(find_careless, seeds))

@@ -152,6 +152,7 @@ def fit(
     rows_of_tasks = np.array([int(not task.held_out) for task, _ in items], dtype=bool)
     centre, scale = inputs[rows_of_tasks].mean(0), inputs[rows_of_tasks].std(0)
     scale = np.where(scale > 1e-6, scale, 1.0)
+    scale[: features.width] /= features.column_scales  # or one penalty would silence the narrow inputs
     if config.use_length:
         scale[-1] /= np.sqrt(config.l2 / LENGTH_L2)
     standard = (inputs - centre) / scale

@@ -17,6 +17,7 @@ from rlhf.lm.features import Item
 from rlhf.lm.metrics import Bin, Interval, bootstrap_mean, pair_credits
 from rlhf.lm.pairs import Pair
 from rlhf.lm.reward_heads import PairArrays, fit_heads, fit_temperature, last_heads
+from rlhf.lm.reward_slices import Contradiction, Slice, contradicted, slices
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,6 +55,12 @@ class RewardReport:
     """Of score and log-length within tasks."""
     reliability: dict[str, float]
     """η of each annotator: how often they say what they mean, as far as the votes can tell."""
+    previous: Interval | None = None
+    """The previous reward model on the same pairs; None where there is none."""
+    slices: tuple[Slice, ...] = ()
+    """Accuracy on held-out pairs by domain, language, length and strength."""
+    contradicted: tuple[Contradiction, ...] = ()
+    """The held-out judgments that the scores go against most."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; intervals as {"value", "low", "high"}."""
@@ -71,8 +78,12 @@ def judge(
     pairs: tuple[Sequence[Pair], Sequence[Pair]],
     reliability: dict[str, float],
     temperature: float,
+    previous: Floats | None = None,
 ) -> RewardReport:
-    """Judge scores of items. `standard` is the features (N, D); `arrays` and `test` index rows of it."""
+    """Judge scores of items. `standard` is the features (N, D); `arrays` and `test` index rows of it.
+
+    `pairs` are those of `arrays` and of `test`, in their order; `previous` an older model's scores of items.
+    """
     lengths = np.array([len(text) for _, text in items])
     margins = scores[test.first] - scores[test.second]
     every = [*pairs[0], *pairs[1]]
@@ -108,6 +119,19 @@ def judge(
         simulated_share=sum(p.simulated for p in every) / len(every),
         length_correlation=within_task_correlation(scores, np.log1p(lengths), [task.id for task, _ in items]),
         reliability=reliability,
+        previous=None
+        if previous is None
+        else interval(pair_credits(previous[test.first] - previous[test.second], test.outcomes), test.tasks),
+        slices=tuple(
+            slices(
+                pairs[1],
+                margins,
+                {task.id: task for task, _ in items},
+                resamples=config.bootstrap,
+                seed=config.seed,
+            )
+        ),
+        contradicted=tuple(contradicted(pairs[1], margins)),
     )
 
 

@@ -96,6 +96,21 @@ def test_the_baselines_see_the_same_pairs(trained: tuple[RewardReport, Path]) ->
     assert sum(bar.count for bar in report.bins) == report.held_out_pairs
 
 
+def test_it_says_where_it_is_right_and_which_judgments_it_contradicts(
+    trained: tuple[RewardReport, Path],
+) -> None:
+    report, _ = trained
+    domains = [found for found in report.slices if found.by == "domain"]
+    assert [(found.name, found.pairs) for found in domains] == [("general", report.held_out_pairs)]
+    assert report.accuracy is not None
+    assert domains[0].accuracy.value == pytest.approx(report.accuracy.value)
+    # carol turns those of every third task around: of the held-out ones, numbers 0, 3 and 6
+    assert {found.judgment_id for found in report.contradicted[:3]} == {"0carol", "3carol", "6carol"}
+    margins = [found.margin for found in report.contradicted]
+    assert margins == sorted(margins, reverse=True)
+    assert report.previous is None
+
+
 def test_records_show_the_progress(features: Features, tmp_path: Path) -> None:
     records = list(
         fit(CONFIG, dataset=dataset(tasks=10, held_out=3), features=features, folder=tmp_path / "r")
