@@ -104,6 +104,12 @@ def chat_text(tokenizer: Any, messages: list[dict[str, str]]) -> str:
     return text
 
 
+def plain_chat_text(tokenizer: Any, task: Task, tokens: int) -> str:
+    """The task's text, cut to so many tokens, as a user's turn that the completion answers."""
+    content = shorten(tokenizer, task.text, tokens)
+    return chat_text(tokenizer, [{"role": "user", "content": content}])
+
+
 def shorten(tokenizer: Any, text: str, tokens: int) -> str:
     """The text without special tokens, cut to at most so many tokens (at a character's end)."""
     text = text[: tokens * 16].strip()  # a token rarely holds more; bounds the work on a hostile text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,18 @@ from rlhf.lm.backbones import UnknownModel, best_dtype, load_causal, load_encode
 from rlhf.lm.checkpoints import BadCheckpoint, read_manifest, write_manifest
 from rlhf.lm.configs import LoraRewardConfig
 from rlhf.lm.data import Task
-from rlhf.lm.features import COMPLETION_TOKENS, Item
+from rlhf.lm.features import COMPLETION_TOKENS, PROBE, Item
 from rlhf.lm.folders import new_folder
 from rlhf.lm.layer_split import split
-from rlhf.lm.prompting import chat_text, generator_messages, generator_text, shorten
+from rlhf.lm.prompting import generator_messages, generator_text, plain_chat_text, shorten
 from rlhf.lm.scalar_head import ScalarHead
-from rlhf.lm.token_trees import TokenTree
+from rlhf.lm.token_trees import TokenTree, batches, packed
 from rlhf.lm.trainable import is_causal, make_trainable
 
 KIND = "reward_backbone"
 WEIGHTS = "reward.safetensors"
 ENCODER_TOKENS = 512
 CHAT_TOKENS = 512
-PROBE = Task(id="probe", text="Name the colour of the thing.")
 POOLINGS = ("last", "mean", "mean+last", "pooler")
 
 Floats = npt.NDArray[np.float64]
@@ -54,6 +53,9 @@ class Row:
     nodes: list[list[int]]
     tree: TokenTree | None
     key: tuple[Any, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass
@@ -122,8 +124,7 @@ class RewardBackbone:
         if not self.causal:
             return generator_messages(task, self.tokenizer)[-1]["content"]
         if self.config.wording == "chat":
-            text = shorten(self.tokenizer, task.text, CHAT_TOKENS)
-            return chat_text(self.tokenizer, [{"role": "user", "content": text}])
+            return plain_chat_text(self.tokenizer, task, CHAT_TOKENS)
         return generator_text(self.tokenizer, task)
 
     def rows(self, items: Sequence[Item]) -> list[Row]:
@@ -158,7 +159,8 @@ class RewardBackbone:
             start += len(group)
         pooled: list[torch.Tensor] = []
         order: list[int] = []
-        for batch in _batches(rows, self.config.batch_tokens):
+        for places in batches(rows, tokens=self.config.batch_tokens):
+            batch = [rows[place] for place in places]
             pooled.append(self._pooled(batch, keep=keep))
             order += [number for row in batch for number in row.items]
         back = torch.empty(len(order), dtype=torch.long)
@@ -169,7 +171,9 @@ class RewardBackbone:
     def pooled(self, items: Sequence[Item], *, keep: bool = False) -> torch.Tensor:
         """What the head reads, float32. Shape: (len(items), width)."""
         out = torch.zeros(len(items), len(self.head.weight))
-        for batch in _batches(self.rows(items), self.config.batch_tokens):
+        rows = self.rows(items)
+        for places in batches(rows, tokens=self.config.batch_tokens):
+            batch = [rows[place] for place in places]
             order = [number for row in batch for number in row.items]
             out[order] = self._pooled(batch, keep=keep).float().cpu()
         return out
@@ -274,30 +278,18 @@ class RewardBackbone:
         return weights.to(hidden.device), used.to(hidden.device)
 
     def _inputs(self, rows: Sequence[Row]) -> dict[str, Any]:
-        width = max(len(row.ids) for row in rows)
+        device = self.trunk.device
+        if self.causal:
+            trees = [row.tree for row in rows if row.tree is not None]
+            if len(trees) < len(rows):
+                raise ValueError("a causal model reads trees")
+            return packed(trees, self.dtype, device)
+        width = max(len(row) for row in rows)
         ids = torch.full((len(rows), width), self.tokenizer.pad_token_id or 0, dtype=torch.long)
         for b, row in enumerate(rows):
-            ids[b, : len(row.ids)] = torch.tensor(row.ids)
-        device = self.trunk.device
-        if not self.causal:
-            there = torch.arange(width) < torch.tensor([[len(row.ids)] for row in rows])  # (B, T)
-            return {"input_ids": ids.to(device), "attention_mask": there.long().to(device)}
-        positions = torch.zeros_like(ids)
-        sees = torch.eye(width, dtype=torch.bool).repeat(len(rows), 1, 1)  # no empty softmax
-        for b, row in enumerate(rows):
-            if row.tree is None:
-                raise ValueError("a causal model reads trees")
-            n = len(row.ids)
-            positions[b, :n] = torch.tensor(row.tree.depths)
-            sees[b, :n, :n] = torch.from_numpy(row.tree.sees())
-        mask = torch.zeros(sees.shape, dtype=self.dtype)
-        mask = mask.masked_fill_(~sees, torch.finfo(self.dtype).min)
-        return {
-            "input_ids": ids.to(device),
-            "position_ids": positions.to(device),
-            "attention_mask": mask[:, None].to(device),  # (B, 1, T, T), added to the attention scores
-            "use_cache": False,
-        }
+            ids[b, : len(row)] = torch.tensor(row.ids)
+        there = torch.arange(width) < torch.tensor([[len(row)] for row in rows])  # (B, T)
+        return {"input_ids": ids.to(device), "attention_mask": there.long().to(device)}
 
     def _lower_states(self, rows: Sequence[Row], inputs: dict[str, Any], *, keep: bool) -> torch.Tensor:
         """What the lower layers give, (B, T, H), from memory where all rows are there."""
@@ -310,9 +302,9 @@ class RewardBackbone:
             states: torch.Tensor = self._halves[0](**inputs).last_hidden_state
         if keep:
             for row, own in zip(rows, states, strict=True):
-                size = len(row.ids) * own.shape[-1] * own.element_size()
+                size = len(row) * own.shape[-1] * own.element_size()
                 if self._lower_bytes + size <= self.config.cache_megabytes * 1_000_000:
-                    self._lower[row.key] = own[: len(row.ids)].cpu().clone()
+                    self._lower[row.key] = own[: len(row)].cpu().clone()
                     self._lower_bytes += size
         return states
 
@@ -343,15 +335,3 @@ class RewardBackbone:
             pair = self.tokenizer(self.prompt_text(task), short, truncation="only_first", max_length=limit)
             self._tokens[task, text] = pair["input_ids"]
         return self._tokens[task, text]
-
-
-def _batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    """Rows of alike length, as many together as fit into `tokens` with their padding."""
-    batch: list[Row] = []
-    for row in sorted(rows, key=lambda row: len(row.ids)):
-        if batch and len(row.ids) * (len(batch) + 1) > tokens:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch

@@ -7,8 +7,9 @@ the single sequences would, and gives the same hidden states.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,11 +60,11 @@ class TokenTree:
         return matrix
 
 
-def batches(trees: Sequence[TokenTree], *, tokens: int) -> Iterator[list[int]]:
-    """The places of trees of alike length, as many together as fit into `tokens` with their padding."""
+def batches(rows: Sequence[Sized], *, tokens: int) -> Iterator[list[int]]:
+    """The places of rows of alike length, as many together as fit into `tokens` with their padding."""
     batch: list[int] = []
-    for place in sorted(range(len(trees)), key=lambda place: len(trees[place])):
-        if batch and len(trees[place]) * (len(batch) + 1) > tokens:
+    for place in sorted(range(len(rows)), key=lambda place: len(rows[place])):
+        if batch and len(rows[place]) * (len(batch) + 1) > tokens:
             yield batch
             batch = []
         batch.append(place)
@@ -71,15 +72,11 @@ def batches(trees: Sequence[TokenTree], *, tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-@torch.inference_mode()
-def hidden_states(
-    lm: CausalLM, trees: Sequence[TokenTree], *, layers: Sequence[int] = (-1,)
-) -> list[torch.Tensor]:
-    """Hidden states of some layers for a batch of trees: (B, T, H) each, adapters off, T the longest tree.
+def packed(trees: Sequence[TokenTree], dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+    """What a decoder is called with for a batch of trees, T the longest: ids and positions (B, T), mask.
 
-    Layers count as in transformers' `hidden_states`: 0 is the embedding, -1 comes after the last norm.
+    The mask (B, 1, T, T) is added to the attention scores.
     """
-    model = lm.model
     width = max(len(tree) for tree in trees)
     ids = torch.zeros(len(trees), width, dtype=torch.long)
     positions = torch.zeros_like(ids)
@@ -90,15 +87,26 @@ def hidden_states(
         n = len(tree)
         ids[i, :n], positions[i, :n] = torch.tensor(tree.ids), torch.tensor(tree.depths)
         sees[i, :n, :n] = torch.from_numpy(tree.sees())
-    mask = torch.zeros(sees.shape, dtype=model.dtype).masked_fill_(~sees, torch.finfo(model.dtype).min)
+    mask = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, torch.finfo(dtype).min)
+    return {
+        "input_ids": ids.to(device),
+        "position_ids": positions.to(device),
+        "attention_mask": mask[:, None].to(device),
+        "use_cache": False,
+    }
+
+
+@torch.inference_mode()
+def hidden_states(
+    lm: CausalLM, trees: Sequence[TokenTree], *, layers: Sequence[int] = (-1,)
+) -> list[torch.Tensor]:
+    """Hidden states of some layers for a batch of trees: (B, T, H) each, adapters off, T the longest tree.
+
+    Layers count as in transformers' `hidden_states`: 0 is the embedding, -1 comes after the last norm.
+    """
+    inputs = packed(trees, lm.model.dtype, lm.device)
     with without_adapters(lm):
-        out = model.get_decoder()(
-            input_ids=ids.to(lm.device),
-            position_ids=positions.to(lm.device),
-            attention_mask=mask[:, None].to(lm.device),  # (B, 1, T, T), added to the attention scores
-            output_hidden_states=set(layers) != {-1},
-            use_cache=False,
-        )
+        out = lm.model.get_decoder()(**inputs, output_hidden_states=set(layers) != {-1})
     return [out.last_hidden_state if layer == -1 else out.hidden_states[layer] for layer in layers]
 
 
