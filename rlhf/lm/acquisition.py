@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -20,7 +21,7 @@ RULES = (RANDOM, THOMPSON, VARIANCE, BALD, D_OPTIMAL)
 
 def probabilities(first: Floats, second: Floats) -> Floats:
     """σ(Δ) by each head. Shapes: (N, K), (N, K) -> (N, K)."""
-    chance: Floats = 0.5 * (1 + np.tanh((first - second) / 2))
+    chance: Floats = expit(first - second)
     return chance
 
 
@@ -35,6 +36,10 @@ def bald(first: Floats, second: Floats) -> Floats:
     chance = probabilities(first, second)
     gained: Floats = np.maximum(_entropy(chance.mean(1)) - _entropy(chance).mean(1), 0.0)
     return gained
+
+
+MEASURES = {VARIANCE: variance, BALD: bald}
+"""The rules that value each pair by itself."""
 
 
 def thompson(first: Floats, second: Floats, rng: np.random.Generator) -> Floats:
@@ -88,7 +93,7 @@ def priorities(first: Floats, second: Floats, rules: Sequence[str], *, seed: int
     rng = np.random.default_rng(seed)
     kinds = np.array(rules)
     places = rng.random(len(kinds))
-    for rule, value in ((VARIANCE, variance), (BALD, bald), (D_OPTIMAL, bald)):
+    for rule, value in (MEASURES | {D_OPTIMAL: bald}).items():
         _place(places, kinds == rule, value(first, second))
     _place(places, kinds == THOMPSON, thompson(first, second, rng))
     return 1 - places * (1 - 1e-6)

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rlhf.lm import metrics
+
 TEXT = (
     *("repeated_words", "repeated_pairs", "repeated_triples", "repeated_lines", "from_prompt"),
     *("prompt_covered", "ends_well", "has_list", "list_items", "lines", "digits", "word_length"),
@@ -21,7 +23,6 @@ TEXT = (
 )
 LIKELIHOOD = ("mean", "lowest", "sure", "beginning", "spread", "ends")
 
-WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")  # a Chinese character is a word
 LIST_ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)、])\s*\S", re.MULTILINE)
 CODE = "`" * 3
 ENDS = tuple(".!?:;)\"'`}]。！？”）")
@@ -32,8 +33,8 @@ ODDS_FLOOR = -20.0  # a token with less than e^-20 tells nothing more by it
 
 def text_covariates(prompt: str, completion: str) -> list[float]:
     """The numbers named in TEXT: shares lie in 0 to 1, counts are logarithms of 1 + n."""
-    words = WORD.findall(completion.lower())
-    asked = set(WORD.findall(prompt.lower()))
+    words = metrics.words(completion)
+    asked = set(metrics.words(prompt))
     lines = [line.strip() for line in completion.splitlines() if line.strip()]
     items = len(LIST_ITEM.findall(completion))
     count = max(len(words), 1)

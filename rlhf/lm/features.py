@@ -23,13 +23,13 @@ from rlhf.lm.backbones import CausalLM, Encoder
 from rlhf.lm.covariates import likelihood_covariates, text_covariates
 from rlhf.lm.data import Task
 from rlhf.lm.encoder_states import pooled_states
-from rlhf.lm.prompting import chat_text, generator_text, shorten
+from rlhf.lm.prompting import generator_text, plain_chat_text, shorten
 from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
 
 Item = tuple[Task, str]
 Matrix = npt.NDArray[np.float32]
 
-VERSION = 2  # of what is computed here; another one makes other keys
+VERSION = 3  # of what is computed here; another one makes other keys
 BATCH_TOKENS = 2400  # of a padded batch
 COMPLETION_TOKENS = 160
 CHAT_TOKENS = 256  # of a prompt that is put as it is
@@ -100,7 +100,8 @@ class Features:
     @property
     def width(self) -> int:
         """Numbers a completion."""
-        return len(self.column_scales)
+        width: int = max(part.stop for part in self.groups.values())
+        return width
 
     def of(self, items: Sequence[Item]) -> Matrix:
         """The features of completions, from the cache as far as they are there. Shape: (N, width)."""
@@ -185,8 +186,7 @@ class Features:
             return task.text
         if self.wording == "generator":
             return generator_text(self.lm.tokenizer, task)
-        content = shorten(self.lm.tokenizer, task.text, CHAT_TOKENS)
-        return chat_text(self.lm.tokenizer, [{"role": "user", "content": content}])
+        return plain_chat_text(self.lm.tokenizer, task, CHAT_TOKENS)
 
     def _read(self, keys: Sequence[str]) -> dict[str, Matrix]:
         if self.cache is None or not self.cache.exists():

@@ -99,6 +99,14 @@ def pair_credits(margins: Sequence[float] | Floats, outcomes: Sequence[float] | 
     return (1 + predicted * judged) / 2
 
 
+def less_group_means(values: Floats, groups: Sequence[Hashable] | npt.NDArray[np.int64]) -> Floats:
+    """Each value less the mean of its group's. Shape: (N,)."""
+    _, index = np.unique(np.asarray(groups), return_inverse=True)
+    means = np.bincount(index, weights=values) / np.bincount(index)
+    deviations: Floats = values - means[index]
+    return deviations
+
+
 def longer_wins(lengths: Sequence[tuple[int, int]], outcomes: Sequence[float]) -> Floats:
     """The credits of the rule "the longer one is better", for lengths (first, second)."""
     return pair_credits([first - second for first, second in lengths], outcomes)

@@ -7,13 +7,14 @@ needs for an accuracy, over how many random choice needs for it, is the label ra
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 
 from rlhf.lm import acquisition
+from rlhf.lm.metrics import pair_credits
 from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads, last_heads
 
 Floats = npt.NDArray[np.float64]
@@ -89,8 +90,8 @@ def replay(pool: Pool, plan: Plan, *, rule: str, trusted: bool, seed: int) -> It
 def accuracy(pool: Pool, heads: Heads) -> float:
     """Share of the test pairs that the heads' mean orders right, ties of either kind one half."""
     scores = pool.features @ heads.weights.mean(0)
-    said = np.sign(scores[pool.test_first] - scores[pool.test_second])
-    return float((0.5 + said * (pool.test_outcomes - 0.5)).mean())
+    margins = scores[pool.test_first] - scores[pool.test_second]
+    return float(pair_credits(margins, pool.test_outcomes).mean())
 
 
 def votes_of(pool: Pool, asked: Sequence[tuple[int, int]]) -> PairArrays:
@@ -104,8 +105,7 @@ def votes_of(pool: Pool, asked: Sequence[tuple[int, int]]) -> PairArrays:
 def _fit(pool: Pool, plan: Plan, asked: Sequence[tuple[int, int]], seed: int) -> Heads:
     arrays, people = votes_of(pool, asked), pool.votes.shape[1]
     if not plan.with_reliability:  # one annotator has given all votes
-        alike = np.zeros_like(arrays.annotators)
-        arrays = PairArrays(arrays.first, arrays.second, arrays.outcomes, alike, arrays.tasks)
+        arrays = replace(arrays, annotators=np.zeros_like(arrays.annotators))
         people = 1
     rounds = fit_heads(
         pool.features,
@@ -148,11 +148,10 @@ def _choose(
     if rule == acquisition.D_OPTIMAL:
         found = _d_optimal(pool, plan, rest, asked, first, second, wanted, heads)
     else:
-        values = {
-            acquisition.THOMPSON: lambda: acquisition.thompson(first, second, rng),
-            acquisition.VARIANCE: lambda: acquisition.variance(first, second),
-            acquisition.BALD: lambda: acquisition.bald(first, second),
-        }[rule]()
+        if rule == acquisition.THOMPSON:
+            values = acquisition.thompson(first, second, rng)
+        else:
+            values = acquisition.MEASURES[rule](first, second)
         found = acquisition.diverse(values, pool.tasks[rest], wanted)
     return chosen + [int(rest[n]) for n in found]
 

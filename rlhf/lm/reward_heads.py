@@ -217,10 +217,15 @@ def fit_heads(
     x = torch.from_numpy(features).double()  # (C, D)
     groups = [group for group in (pairs, orders, verdicts) if group is not None and len(group)]
     shares = _task_weights([group.tasks for group in groups], heads, seed)  # each (K, rows of the group)
-    importance = dict(zip((id(group) for group in groups), shares, strict=True))
     people = annotators or 1 + max(int(group.annotators.max()) for group in groups)
     learned = _Parameters(heads, x.shape[1], people, start)
-    votes = _Votes(pairs, importance[id(pairs)]) if len(pairs) else None
+    votes: _Votes | None = None
+    rankings: list[tuple[RankingArrays, torch.Tensor]] = []
+    for group, share in zip(groups, shares, strict=True):
+        if isinstance(group, PairArrays):
+            votes = _Votes(group, share)
+        else:
+            rankings.append((group, torch.from_numpy(share)))
     if not (pairs.outcomes == 0.5).any():
         ties = "half"  # nobody said it, perhaps nobody could: then it has no probability
     if not pairs.strengths.any() and strength == "graded":
@@ -228,9 +233,7 @@ def fit_heads(
     nodes, masses = np.polynomial.hermite_e.hermegauss(NODES)
     points, log_masses = torch.from_numpy(nodes), torch.from_numpy(np.log(masses / masses.sum()))
     optimiser = torch.optim.LBFGS(learned.all, max_iter=STEPS_A_ROUND, line_search_fn="strong_wolfe")
-    mass = (votes.mass if votes else 0.0) + sum(
-        float(importance[id(g)].sum()) for g in (orders, verdicts) if g is not None and len(g)
-    )
+    mass = (votes.mass if votes else 0.0) + sum(float(share.sum()) for _, share in rankings)
     log_likelihood = torch.zeros(())
 
     def of_pairs(scores: torch.Tensor, votes: _Votes) -> torch.Tensor:
@@ -250,9 +253,7 @@ def fit_heads(
 
     def of_rankings(scores: torch.Tensor) -> torch.Tensor:
         total = torch.zeros((), dtype=torch.double)
-        for group in (orders, verdicts):
-            if group is None or not len(group):
-                continue
+        for group, share in rankings:
             rows = torch.from_numpy(group.rows)
             shown = scores[:, rows.clamp(min=0)]  # (K, R, k)
             trust = learned.log_odds[:, torch.from_numpy(group.annotators)]
@@ -262,7 +263,7 @@ def fit_heads(
             else:
                 shown = shown.masked_fill(rows < 0, float("inf"))
                 said = bar_log_likelihood(shown, learned.bar[:, None], trust, torch.from_numpy(group.all_bad))
-            total = total + (torch.from_numpy(importance[id(group)]) * said).sum()
+            total = total + (share * said).sum()
         return total
 
     def penalised_loss() -> float:

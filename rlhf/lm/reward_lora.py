@@ -23,6 +23,7 @@ from torch.nn.functional import logsigmoid
 from rlhf.lm.configs import LoraRewardConfig
 from rlhf.lm.data import Dataset, Record
 from rlhf.lm.features import Item
+from rlhf.lm.metrics import less_group_means, pair_credits
 from rlhf.lm.pairs import Pair, judged_pairs
 from rlhf.lm.reward_backbone import RewardBackbone
 from rlhf.lm.reward_heads import RELIABILITY_PRIOR, fit_temperature
@@ -167,8 +168,7 @@ def train(
     values = {"temperature": backbone.temperature}
     if held_out and (outcomes != 0.5).any():
         decided = outcomes != 0.5
-        credit = np.where(margins == 0, 0.5, (margins > 0) == (outcomes > 0.5))
-        values["accuracy_held_out"] = float(credit[decided].mean())
+        values["accuracy_held_out"] = float(pair_credits(margins[decided], outcomes[decided]).mean())
     if folder:
         reliable = dict(zip(people, reliability.detach().sigmoid().tolist(), strict=True))
         backbone.save(folder / CHECKPOINT, reliability=reliable, values=values, code_version=code_version)
@@ -234,9 +234,7 @@ def chunk_loss(
 ) -> tuple[torch.Tensor, list[float]]:
     """Summed loss of the chunk's pairs times `share`, and for each decided pair whether it was right."""
     scores = backbone.forward([c.items for c in chunk], keep=bool(config.top_layers))  # (N,)
-    start = np.cumsum([0, *(len(c.items) for c in chunk)])
-    first = torch.tensor([start[n] + i for n, c in enumerate(chunk) for i in c.first])
-    second = torch.tensor([start[n] + i for n, c in enumerate(chunk) for i in c.second])
+    first, second = sides(chunk)
     outcomes = torch.tensor([o for c in chunk for o in c.outcomes], device=scores.device)
     who = torch.tensor([a for c in chunk for a in c.annotators])
     margins = scores[first] - scores[second]
@@ -250,6 +248,14 @@ def chunk_loss(
         loss = loss + config.centring * scores.square().mean() * weights.sum() * share
     right = ((margins > 0) == (outcomes > 0.5))[outcomes != 0.5]
     return loss, right.float().tolist()
+
+
+def sides(comparisons: Sequence[Comparison]) -> tuple[list[int], list[int]]:
+    """Of all pairs, the places of both completions among the comparisons' items, one after the other."""
+    start = np.cumsum([0, *(len(c.items) for c in comparisons)]).tolist()
+    first = [start[n] + i for n, c in enumerate(comparisons) for i in c.first]
+    second = [start[n] + i for n, c in enumerate(comparisons) for i in c.second]
+    return first, second
 
 
 def schedule(step: int, total: int, warmup: int) -> float:
@@ -297,18 +303,14 @@ def probe(
 def standardise(backbone: RewardBackbone, items: Sequence[Item]) -> None:
     """Over the training completions the score's mean becomes 0 and its spread within a task 1."""
     scores = backbone.score(items)
-    _, index = np.unique([task.id for task, _ in items], return_inverse=True)
-    of_task = np.bincount(index, weights=scores) / np.bincount(index)
     backbone.head.offset.fill_(float(scores.mean()))
-    backbone.head.spread.fill_(float((scores - of_task[index]).std()) or 1.0)
+    backbone.head.spread.fill_(float(less_group_means(scores, [task.id for task, _ in items]).std()) or 1.0)
 
 
 def margins_of(backbone: RewardBackbone, comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
     """Score differences and outcomes of all the comparisons' pairs. Shapes: (P,), (P,)."""
     scores = backbone.score([item for c in comparisons for item in c.items])
-    start = np.cumsum([0, *(len(c.items) for c in comparisons)])
-    first = [start[n] + i for n, c in enumerate(comparisons) for i in c.first]
-    second = [start[n] + i for n, c in enumerate(comparisons) for i in c.second]
+    first, second = sides(comparisons)
     return scores[first] - scores[second], np.array([o for c in comparisons for o in c.outcomes])
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from scipy.special import expit
 
 from rlhf.lm.backbones import UnknownModel, load_causal, load_encoder
 from rlhf.lm.checkpoints import BadCheckpoint, read_manifest, write_manifest
@@ -24,7 +25,7 @@ from rlhf.lm.configs import RewardConfig
 from rlhf.lm.data import Dataset, Judgment, Record
 from rlhf.lm.features import Features, Item, Matrix
 from rlhf.lm.folders import new_folder
-from rlhf.lm.metrics import pair_credits
+from rlhf.lm.metrics import less_group_means, pair_credits
 from rlhf.lm.pairs import Pair, judged_pairs
 from rlhf.lm.reward_data import Indices, arrays_of, is_order, orders_of, texts_of, verdicts_of
 from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads, fit_temperature
@@ -74,15 +75,14 @@ class RewardModel:
 
     def probability(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """How likely people are to prefer each of `first` to the one of `second` beside it. Shape: (N,)."""
-        margins = (self.score(first)[0] - self.score(second)[0]) / self.temperature
-        chance: Floats = 0.5 * (1 + np.tanh(margins / 2))
+        chance: Floats = expit((self.score(first)[0] - self.score(second)[0]) / self.temperature)
         return chance
 
     def good_enough(self, items: Sequence[Item]) -> Floats | None:
         """How likely people are to find each good enough; None where nobody was asked. Shape: (N,)."""
         if self.bar is None:
             return None
-        chance: Floats = 0.5 * (1 + np.tanh((self.score(items)[0] - self.bar) / self.temperature / 2))
+        chance: Floats = expit((self.score(items)[0] - self.bar) / self.temperature)
         return chance
 
     @classmethod
@@ -170,8 +170,9 @@ def fit(
         yield Record(min(number * 5, config.steps), config.steps, values)
 
     # 5. One unit is the spread of a task's completions; then probabilities.
-    heads = _standardised(fitted.weights, centre, scale, inputs, items, rows_of_tasks)
-    bar = _bar_of(fitted, heads, centre, scale) if any(j.all_bad for j in judgments) else None
+    heads, spread = _standardised(fitted.weights, centre, scale, inputs, items, rows_of_tasks)
+    asked = any(judgment.all_bad for judgment in judgments)
+    bar = float((fitted.bar / spread - heads.offsets).mean()) if asked else None
     scores = heads.scores(inputs).mean(1)
     judged = test if len(test) else arrays
     temperature = fit_temperature(scores[judged.first] - scores[judged.second], judged.outcomes)
@@ -213,7 +214,6 @@ def fit_judgments(
     indices: Indices,
     *,
     pairs: PairArrays,
-    start: Heads | None = None,
 ) -> Iterator[Heads]:
     """Fit heads to judgments as the config reads them. `pairs` are theirs, `standard` (C, D) the inputs."""
     orders = None
@@ -234,7 +234,6 @@ def fit_judgments(
         strength=config.strength,
         orders=orders,
         verdicts=verdicts_of(judgments, indices),
-        start=start,
     )
 
 
@@ -262,21 +261,12 @@ def _standardised(
     inputs: Floats,
     items: Sequence[Item],
     training: npt.NDArray[np.bool_],
-) -> LinearHeads:
-    """Only differences within a task were learned, so their spread is the unit, not that between tasks."""
+) -> tuple[LinearHeads, float]:
+    """The heads in their unit, and that unit: the spread within tasks, where all they learned comes from."""
     raw = LinearHeads(weights, centre, scale, np.zeros(len(weights))).scores(inputs[training])  # (N, K)
     names = [task.id for (task, _), used in zip(items, training, strict=True) if used]
-    _, index = np.unique(names, return_inverse=True)
-    mean = raw.mean(1)
-    of_task = np.bincount(index, weights=mean) / np.bincount(index)
-    spread = float((mean - of_task[index]).std()) or 1.0
-    return LinearHeads(weights / spread, centre, scale, raw.mean(0) / spread)
-
-
-def _bar_of(fitted: Heads, heads: LinearHeads, centre: Floats, scale: Floats) -> float:
-    """The score from which on a completion is good enough, in the unit of the saved heads."""
-    spread = np.linalg.norm(fitted.weights) / (np.linalg.norm(heads.weights) or 1.0)
-    return float((fitted.bar / (spread or 1.0) - heads.offsets).mean())
+    spread = float(less_group_means(raw.mean(1), names).std()) or 1.0
+    return LinearHeads(weights / spread, centre, scale, raw.mean(0) / spread), spread
 
 
 def _save(

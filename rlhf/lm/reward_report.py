@@ -194,9 +194,6 @@ def tfidf_margins(texts: Sequence[str], arrays: PairArrays, test: PairArrays) ->
 
 def within_task_correlation(scores: Floats, others: Floats, tasks: Sequence[str]) -> float:
     """Pearson's r of two numbers a completion, both less their task's mean; 0 where one is constant."""
-    _, index = np.unique(list(tasks), return_inverse=True)
-    counts = np.bincount(index)
-    one = scores - (np.bincount(index, weights=scores) / counts)[index]
-    other = others - (np.bincount(index, weights=others) / counts)[index]
+    one, other = metrics.less_group_means(scores, tasks), metrics.less_group_means(others, tasks)
     norm = float(np.sqrt((one**2).sum() * (other**2).sum()))
     return float((one * other).sum()) / norm if norm > 0 else 0.0

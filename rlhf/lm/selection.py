@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-RANDOM, THOMPSON, REPEAT = "random", "thompson", "repeat"
+from rlhf.lm.acquisition import RANDOM, THOMPSON, probabilities
+
+REPEAT = "repeat"
 TRIES = 20  # draws of a new set before all of them are gone through
 
 
@@ -80,8 +82,7 @@ def choose(
 
 def disagreement(scores: npt.NDArray[np.float64]) -> float:
     """How far the heads differ about pairs: the largest variance of σ(Δ) over them. Shape: (n, K)."""
-    margins = scores[:, None, :] - scores[None, :, :]  # (n, n, K)
-    return float((1 / (1 + np.exp(-np.clip(margins, -50, 50)))).var(-1).max())
+    return float(probabilities(scores[:, None, :], scores[None, :, :]).var(-1).max())  # of (n, n, K)
 
 
 def thompson_set(scores: npt.NDArray[np.float64], size: int, rng: np.random.Generator) -> tuple[int, ...]:
