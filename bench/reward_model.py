@@ -14,7 +14,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 import numpy as np  # noqa: E402
 from preference_sets import BadSet, Fields, PreferenceSet, read_folder  # noqa: E402
+from set_features import read_responses, standardised  # noqa: E402
 
 from rlhf.lm.backbones import UnknownModel, load_causal, load_encoder  # noqa: E402
-from rlhf.lm.data import Task  # noqa: E402
 from rlhf.lm.features import Features  # noqa: E402
 from rlhf.lm.inputs import LengthRemoval, column_scales  # noqa: E402
 from rlhf.lm.metrics import Interval, bootstrap_mean, pair_credits  # noqa: E402
@@ -118,19 +118,12 @@ def main() -> int:
 
 def read(one: PreferenceSet, features: Features) -> Table:
     """The features of all responses, each read once."""
-    items = [(Task(id=p.group, text=p.prompt), text) for p in one.pairs for text in (p.first, p.second)]
-    parts = []
-    for start in range(0, len(items), 64):
-        parts.append(features.of(items[start : start + 64]))
-        print(
-            f"\r{one.name}: {min(start + 64, len(items))} of {len(items)} responses", end="", file=sys.stderr
-        )
-    print(file=sys.stderr)
+    texts = [text for pair in one.pairs for text in (pair.first, pair.second)]
     return Table(
         one.name,
-        [text for _, text in items],
-        np.array([float(len(text)) for _, text in items]),
-        np.concatenate(parts).astype(np.float64),
+        texts,
+        np.array([float(len(text)) for text in texts]),
+        read_responses(one, features),
         features.groups,
         np.unique([pair.group for pair in one.pairs], return_inverse=True)[1],
         np.array([pair.outcome for pair in one.pairs]),
@@ -218,12 +211,6 @@ def prepare(table: Table, inputs: Sequence[str], length: str, train: np.ndarray)
     return standard
 
 
-def standardised(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    scale = values[seen].std(0)
-    found: np.ndarray = (values - values[seen].mean(0)) / np.where(scale > 1e-6, scale, 1.0)
-    return found
-
-
 def best_penalty(table: Table, turned: np.ndarray, train: np.ndarray, seed: int) -> float:
     """The penalty under which the training pairs predict each other best, prompts kept together."""
 
@@ -234,8 +221,7 @@ def best_penalty(table: Table, turned: np.ndarray, train: np.ndarray, seed: int)
             total += float(pair_credits(found, table.outcomes[train[held]]).sum())
         return total
 
-    score: Callable[[float], float] = right
-    return max(reversed(PENALTIES), key=score)  # of equals the strongest
+    return max(reversed(PENALTIES), key=right)  # of equals the strongest
 
 
 def weights(table: Table, differences: np.ndarray, chosen: np.ndarray, penalty: float) -> np.ndarray:

@@ -30,10 +30,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from preference_sets import BadSet, PreferenceSet, read_folder  # noqa: E402
+from set_features import read_responses, standardised  # noqa: E402
 
 from rlhf.lm import acquisition  # noqa: E402
 from rlhf.lm.backbones import load_causal  # noqa: E402
-from rlhf.lm.data import Task  # noqa: E402
 from rlhf.lm.features import Features  # noqa: E402
 from rlhf.lm.metrics import bootstrap_mean  # noqa: E402
 from rlhf.lm.replay import Plan, Pool, Ratio, accuracy, label_ratio, replay, simulated_pool  # noqa: E402
@@ -165,15 +165,8 @@ def real_set(real: PreferenceSet, models: Path, cache: Path) -> RealSet:
     """A set's features: principal components of what the embedded model sees, each text read once."""
     print(f"reading {real.name} ({real.reading})", file=sys.stderr)
     features = Features(load_causal("smollm2", models), cache=cache)
-    items = [(Task(id=p.group, text=p.prompt), text) for p in real.pairs for text in (p.first, p.second)]
-    parts = []
-    for start in range(0, len(items), 64):
-        parts.append(features.of(items[start : start + 64]))
-        print(f"\r{min(start + 64, len(items))} of {len(items)} texts", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    raw = np.concatenate(parts).astype(np.float64)
-    scale = raw.std(0)
-    standard = (raw - raw.mean(0)) / np.where(scale > 1e-6, scale, 1.0)
+    raw = read_responses(real, features)
+    standard = standardised(raw, np.arange(len(raw)))
     _, values, directions = np.linalg.svd(standard, full_matrices=False)
     width = min(WIDTH, len(values))
     components = standard @ directions[:width].T
