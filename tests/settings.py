@@ -18,7 +18,7 @@ with patch.dict(os.environ, _environment):
     from annotator.site.settings import *  # noqa: F403
     from annotator.site.settings import DATABASES, VAR
 
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+if DATABASES["default"]["ENGINE"] == "annotator.site.sqlite":
     # A file, as in production: several connections, real locks.
     DATABASES["default"]["TEST"] = {"NAME": VAR / "test.sqlite3"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

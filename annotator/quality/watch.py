@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -58,16 +59,15 @@ def look(membership: Membership, *, deep: bool = True) -> tuple[PauseKind, dict[
 
     Only a gold question or a repeat, just answered, can bring what is looked for with `deep`.
     """
-    rows = _latest(membership, READ_FOR_GOLD if deep else LATEST)
-    pace, places = rows[:LATEST], [row for row in rows[:LATEST] if row.verdict == Verdict.RANKED]
-    if facts := too_fast([row.seconds for row in pace], membership.project.fewest_seconds):
+    rows = _latest(membership)
+    places = [row for row in rows if row.verdict == Verdict.RANKED]
+    if facts := too_fast([row.seconds for row in rows], membership.project.fewest_seconds):
         return PauseKind.TOO_FAST, facts
     if facts := one_place([(row.ranks, row.order) for row in places]):
         return PauseKind.POSITION, facts
     if not deep:
         return None
-    scores = [row.gold_score for row in rows if row.gold_score is not None]
-    if facts := gold_missed(scores[:LATEST_GOLD], membership.project.pass_share):
+    if facts := gold_missed(_gold_scores(membership), membership.project.pass_share):
         return PauseKind.GOLD, facts
     if facts := contradictions(_repeats(membership)):
         return PauseKind.REPEATS, facts
@@ -190,54 +190,93 @@ class _Judged(NamedTuple):
     ranks: dict[str, int]
     order: list[int]
     seconds: float | None
-    gold_score: float | None
     is_live: bool
     created_at: datetime
     comparison__project: int
 
 
-def _newest(most: int) -> Select[tuple[Any, ...]]:
-    rows = Ranking.objects.order_by("-pk").values_list(*_Judged._fields)
-    return Select(lambda: rows.filter(annotator=an_id("annotator"))[:most])
+_NEWEST = Select(
+    lambda: (
+        Ranking.objects.filter(annotator=an_id("annotator"))
+        .order_by("-pk")
+        .values_list(*_Judged._fields)[:LATEST]
+    )
+)
 
 
-_NEWEST = {most: _newest(most) for most in (LATEST, READ_FOR_GOLD)}
-
-
-def _latest(membership: Membership, most: int) -> list[_Judged]:
+def _latest(membership: Membership) -> list[_Judged]:
     """The person's latest live judgments in the project that are watched, newest first.
 
     Read from their latest in all projects, so that it costs the same however many there are.
     """
-    since = membership.watched_from
     return [
         row
-        for row in map(_Judged._make, _NEWEST[most](annotator=membership.user_id))
+        for row in map(_Judged._make, _NEWEST(annotator=membership.user_id))
         if row.is_live
         and row.comparison__project == membership.project_id
-        and (since is None or row.created_at >= since)
+        and _is_watched(membership, row.created_at)
     ]
+
+
+def _is_watched(membership: Membership, given_at: datetime) -> bool:
+    return membership.watched_from is None or given_at >= membership.watched_from
+
+
+_NEWEST_GOLD = Select(
+    lambda: (
+        Ranking.objects.live()
+        .filter(
+            pk__in=Ranking.objects.filter(annotator=an_id("annotator"))
+            .order_by("-pk")
+            .values("pk")[:READ_FOR_GOLD],
+            gold_score__isnull=False,
+            comparison__project=an_id("project"),
+        )
+        .order_by("-pk")
+        .values_list("gold_score", "created_at")
+    )
+)
+
+
+def _gold_scores(membership: Membership) -> list[float]:
+    """Of the latest gold questions that are watched, newest first."""
+    found = _NEWEST_GOLD(annotator=membership.user_id, project=membership.project_id)
+    watched = [score for score, given_at in found if _is_watched(membership, given_at)]
+    return [score for score in watched if score is not None][:LATEST_GOLD]
+
+
+def _ranked(comparison: str) -> QuerySet[Ranking]:
+    """What the person of a repeat said of a comparison that it names."""
+    return Ranking.objects.live().filter(
+        comparison=OuterRef(comparison),
+        annotator=an_id("annotator"),
+        verdict=Verdict.RANKED,
+        is_adjudication=False,
+    )
+
+
+_LATEST_REPEATS = Select(
+    lambda: (
+        Comparison.objects.filter(reserved_for=an_id("annotator"), project=an_id("project"))
+        .order_by("-pk")
+        .values_list(
+            Subquery(_ranked("pk").values("ranks")),
+            Subquery(_ranked("pk").values("created_at")),
+            Subquery(_ranked("repeats").values("ranks")),
+        )[:LATEST_REPEATS]
+    )
+)
 
 
 def _repeats(membership: Membership) -> list[bool]:
     """For the latest repeats, whether the person ordered the texts as they had; ties left out."""
-    asked = Comparison.objects.filter(reserved_for=membership.user, project=membership.project)
-    first_time = dict(asked.order_by("-pk").values_list("pk", "repeats")[:LATEST_REPEATS])
-    given = Ranking.objects.live().filter(
-        annotator=membership.user,
-        comparison__in=[*first_time, *first_time.values()],
-        verdict=Verdict.RANKED,
-        is_adjudication=False,
-    )
-    ranks = {row.comparison_id: row for row in given}
     agreed = []
-    for again, before in first_time.items():
-        one, other = ranks.get(again), ranks.get(before or 0)
-        if one is None or other is None:
+    for again, given_at, before in _LATEST_REPEATS(
+        annotator=membership.user_id, project=membership.project_id
+    ):
+        if again is None or before is None or not _is_watched(membership, given_at):
             continue
-        if membership.watched_from is not None and one.created_at < membership.watched_from:
-            continue
-        balance = _concordance(one.ranks, other.ranks)
+        balance = _concordance(again, before)
         if balance:
             agreed.append(balance > 0)
     return agreed

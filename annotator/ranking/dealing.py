@@ -27,7 +27,7 @@ from annotator.models import (
     User,
     Verdict,
 )
-from annotator.prepared import Given, Select, an_id
+from annotator.prepared import Given, Insert, Select, an_id
 from annotator.quality import watch
 
 State = Assignment.State
@@ -199,35 +199,29 @@ def _decide(membership: Membership, standing: Standing) -> None:
 
 def _fresh_gold(annotator: User, project: Project) -> list[tuple[int, int]]:
     """Gold questions that this person may still be given, with their prompts, in the order of their ids."""
-    gold = untouched(Comparison.objects.gold(), annotator)
-    return list(gold.filter(project=project, is_closed=False).order_by("pk").values_list("pk", "prompt"))
+    return _FRESH_GOLD(annotator=annotator.pk, project=project.pk)
 
 
 def _repeat(
     annotator: User, project: Project, last_prompt: int | None, chance: random.Random
 ) -> Dealt | None:
     """An earlier comparison of this person's, to be asked again in the reverse of the order shown then."""
-    waiting = untouched(Comparison.objects.repeats_waiting(), annotator)
-    again = waiting.filter(reserved_for=annotator, project=project).exclude(prompt=last_prompt)
-    if (let_go := again.select_related("prompt").order_by("pk").first()) is not None:
-        return Dealt(let_go, let_go.assignments.order_by("-pk").values_list("order", flat=True)[0])
+    for let_go in _LET_GO(annotator=annotator.pk, project=project.pk):
+        if let_go.prompt_id != last_prompt:
+            return Dealt(let_go, let_go.assignments.order_by("-pk").values_list("order", flat=True)[0])
     judged = _judged_in_queue(annotator, project)
     if len(judged) < FEWEST:
         return None
-    earlier = {
-        row.comparison: row
+    asked = {pk for (pk,) in _REPEATED(annotator=annotator.pk)}
+    own = {prompt for (prompt,) in _WRITTEN_FOR(annotator=annotator.pk)}
+    rows = [
+        row
         for row in judged[APART:]
-        if row.comparison__prompt != last_prompt
+        if row.comparison not in asked
+        and row.comparison__prompt not in {last_prompt, *own}
         and not row.comparison__is_closed
         and len(set(row.ranks.values())) > 1
-    }
-    asked = Comparison.objects.filter(reserved_for=annotator, repeats__in=list(earlier))
-    for pk in asked.values_list("repeats", flat=True):
-        earlier.pop(pk or 0, None)
-    prompts = {row.comparison__prompt for row in earlier.values()}
-    written = Completion.objects.filter(author=annotator, prompt__in=prompts)
-    own = set(written.values_list("prompt", flat=True))
-    rows = [row for row in earlier.values() if row.comparison__prompt not in own]
+    ]
     if not rows:
         return None
     row = chance.choice(rows)
@@ -273,7 +267,7 @@ def _judged_in_queue(annotator: User, project: Project) -> list[_Judged]:
 
 def _copy(original: Comparison, annotator: User) -> Comparison:
     """A comparison of the same texts for this one person, once."""
-    repeat = Comparison.objects.create(
+    repeat = Comparison(
         project_id=original.project_id,
         prompt=original.prompt,
         completions_key=original.completions_key,
@@ -282,11 +276,11 @@ def _copy(original: Comparison, annotator: User) -> Comparison:
         is_queued=False,
         reserved_for=annotator,
         repeats=original,
+        created_at=timezone.now(),
     )
-    Slot.objects.bulk_create(
-        Slot(comparison=repeat, completion_id=slot.completion_id, position=slot.position)
-        for slot in original.slots.all()
-    )
+    (repeat.pk,) = _STORE(**repeat.__dict__)
+    for completion_id, position in _SLOTS(comparison=original.pk):
+        _STORE_SLOT(comparison_id=repeat.pk, completion_id=completion_id, position=position)
     return repeat
 
 
@@ -306,4 +300,45 @@ def untouched(rows: QuerySet[Comparison], annotator: User | Given) -> QuerySet[C
 
 
 def _read(pk: int) -> Comparison:
-    return Comparison.objects.select_related("prompt").get(pk=pk)
+    found = _ONE.first(comparison=pk)
+    if found is None:
+        raise Comparison.DoesNotExist(pk)
+    return found
+
+
+def _latest_judged(field: str) -> Any:
+    """A subquery of this field of the person's latest judgments."""
+    return Ranking.objects.filter(annotator=an_id("annotator")).order_by("-pk").values(field)[:LATEST]
+
+
+_ONE = Select(lambda: Comparison.objects.select_related("prompt").filter(pk=an_id("comparison")))
+_SLOTS = Select(
+    lambda: Slot.objects.filter(comparison=an_id("comparison")).values_list("completion", "position")
+)
+_STORE, _STORE_SLOT = Insert(Comparison), Insert(Slot)
+_FRESH_GOLD = Select(
+    lambda: (
+        untouched(Comparison.objects.gold(), an_id("annotator"))
+        .filter(project=an_id("project"), is_closed=False)
+        .order_by("pk")
+        .values_list("pk", "prompt")
+    )
+)
+_LET_GO = Select(
+    lambda: (
+        untouched(Comparison.objects.repeats_waiting(), an_id("annotator"))
+        .filter(reserved_for=an_id("annotator"), project=an_id("project"))
+        .select_related("prompt")
+        .order_by("pk")[:LATEST]
+    )
+)
+_REPEATED = Select(
+    lambda: Comparison.objects.filter(
+        reserved_for=an_id("annotator"), repeats__in=_latest_judged("comparison")
+    ).values_list("repeats")
+)
+_WRITTEN_FOR = Select(
+    lambda: Completion.objects.filter(
+        author=an_id("annotator"), prompt__in=_latest_judged("comparison__prompt")
+    ).values_list("prompt")
+)

@@ -226,7 +226,7 @@ def _claim_new(annotator: User, project: Project, chance: random.Random) -> Assi
     """A lease on the best open comparison, or on a gold question or repeat put in front of it."""
     (last_prompt,) = _LAST_PROMPT.first(annotator=annotator.pk) or (None,)
     rule = dealing.drawn(project, chance)
-    if rule is not None and open_for(annotator, project).exists():
+    if rule is not None and _ANY_OPEN.first(annotator=annotator.pk, project=project.pk):
         dealt = dealing.deal(rule, annotator, project, last_prompt, chance)
         if dealt is not None:
             return _lease(dealt, annotator, project)
@@ -275,6 +275,7 @@ def _best(*, other: bool, skip: bool) -> Select[Comparison]:
     return Select(build)
 
 
+_ANY_OPEN = Select(lambda: open_to(an_id("annotator"), an_id("project")).values_list("pk")[:1])
 _BEST_OTHER, _BEST_OTHER_WAITING = _best(other=True, skip=True), _best(other=True, skip=False)
 _BEST, _BEST_WAITING = _best(other=False, skip=True), _best(other=False, skip=False)
 _HELD = Select(

@@ -56,6 +56,7 @@ _NEWEST_GUIDELINE = Select(
     lambda: Guideline.objects.filter(project=an_id("project")).order_by("-version").values_list("version")[:1]
 )
 _SUBMITTED = Update(lambda: Assignment.objects.filter(pk=an_id("assignment")), state=State.SUBMITTED)
+_ANSWER = Select(lambda: GoldAnswer.objects.filter(comparison=an_id("comparison")))
 _STORE = Insert(Ranking)
 
 
@@ -123,7 +124,7 @@ def feedback(ranking: Ranking) -> Feedback | None:
         return None
     if project.gold_feedback == GoldFeedback.QUALIFICATION and not dealing.was_qualifying(ranking):
         return None
-    answer = GoldAnswer.objects.get(comparison=ranking.comparison_id)
+    answer = _answer(ranking.comparison_id)
     right = {int(key): rank for key, rank in answer.ranks.items()}
     return Feedback(ranking.gold_score, answer.verdict, right, answer.explanation)
 
@@ -255,8 +256,15 @@ def _gold_score(held: Assignment, values: Mapping[str, Any], undone: int | None)
     first = Ranking.objects.filter(superseded_by=undone).first() if undone else None
     if first is not None and feedback(first) is not None:
         return first.gold_score
-    answer = GoldAnswer.objects.get(comparison=held.comparison_id)
+    answer = _answer(held.comparison_id)
     return gold.score(answer, values["verdict"], {int(key): rank for key, rank in values["ranks"].items()})
+
+
+def _answer(comparison_id: int) -> GoldAnswer:
+    found = _ANSWER.first(comparison=comparison_id)
+    if found is None:
+        raise GoldAnswer.DoesNotExist(comparison_id)
+    return found
 
 
 def _store_improvement(ranking: Ranking) -> None:

@@ -147,7 +147,7 @@ def take_the_clock(page: Page) -> None:
 
 
 def look_again_until_visible(page: Page, locator: Locator) -> None:
-    """Leap to the page's next look at the queue until it shows; an answer under way may still be the old one."""
+    """Leap from look to look at the queue until it shows; an answer under way may still be the old one."""
     for _ in range(10):
         page.clock.run_for(10_500)
         try:
