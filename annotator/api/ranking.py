@@ -193,7 +193,12 @@ class Claim(JudgingView):
         given = _CLAIM.run_validation(request.data)
         if self.membership is not None and self.membership.paused_at is not None:
             raise PermissionDenied(watch.reason(self.membership))
-        assignment = queue.claim_next(annotator=self.person, project=self.project, holding=given["holding"])
+        assignment = queue.claim_next(
+            annotator=self.person,
+            project=self.project,
+            holding=given["holding"],
+            membership=self.membership,
+        )
         if assignment is None:
             return Response(status=204)
         return Response(_ASSIGNMENT.to_representation(assignment))

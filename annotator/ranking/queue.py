@@ -73,6 +73,7 @@ def claim_next(
     annotator: User,
     project: Project,
     holding: Collection[int] = (),
+    membership: Membership | None = None,
     chance: random.Random = dealing.chance,
 ) -> Assignment | None:
     """The annotator's next assignment, leased for `project.lease_seconds`; None if there is none.
@@ -81,9 +82,10 @@ def claim_next(
     back, what a reload lost). Otherwise the open comparison of the highest priority is claimed that
     they have neither judged nor skipped nor hold, and whose prompt they have not written for; it is
     of another prompt than their last one wherever possible. People who are paused get None.
+    `membership` is theirs, where it has just been read.
     `chance` decides when a gold question or a repeat is put in front of it (see `dealing`).
     """
-    membership = membership_of(annotator, project)
+    membership = membership or membership_of(annotator, project)
     if membership is None and not annotator.is_superuser:
         return None
     if membership is not None and membership.paused_at is not None:

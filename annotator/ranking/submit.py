@@ -80,11 +80,14 @@ def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) 
     A judgment that comes after its lease has ended is taken if the comparison still wants one.
     """
 
+    def is_this(known: Ranking) -> bool:
+        return known.assignment_id == assignment.pk and known.verdict != Verdict.UNDONE
+
     def store() -> Ranking:
         held = _lock(assignment)
-        known = _by_key(held.annotator_id, idempotency_key)
-        if known is not None:
-            return _same(known, known.assignment_id == held.pk and known.verdict != Verdict.UNDONE)
+        # A key that was used meets its constraint; of what is no lease any more it must be known before.
+        if held.state != State.LEASED and (known := _by_key(held.annotator_id, idempotency_key)):
+            return _same(known, is_this(known))
         values = checked(judgment, held.comparison.project, held.order)
         _take(held)
         undone = _undone_before(held)
@@ -105,7 +108,7 @@ def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) 
         _store_improvement(ranking)
         return ranking
 
-    ranking = _once(store, assignment.annotator_id, idempotency_key)
+    ranking = _once(store, assignment.annotator_id, idempotency_key, is_this)
     if ranking.gold_score is not None:
         dealing.settle(ranking.annotator, ranking.comparison.project)
     watch.after(ranking)
@@ -165,7 +168,7 @@ def undo(*, annotator: User, ranking: Ranking, idempotency_key: str) -> Ranking:
         )
         return undone
 
-    return _once(store, annotator.pk, idempotency_key)
+    return _once(store, annotator.pk, idempotency_key, lambda known: known.supersedes_id == ranking.pk)
 
 
 @transaction.atomic
@@ -181,8 +184,10 @@ def skip(*, assignment: Assignment, reason: str) -> None:
         dealing.settle(held.annotator, held.comparison.project)
 
 
-def _once(store: Callable[[], Ranking], annotator_id: int, idempotency_key: str) -> Ranking:
-    """Run `store` in a transaction; if a twin request won the race, give its row."""
+def _once(
+    store: Callable[[], Ranking], annotator_id: int, idempotency_key: str, is_same: Callable[[Ranking], bool]
+) -> Ranking:
+    """Run `store` in a transaction; if the same request came before, or won the race, give its row."""
     if not 0 < len(idempotency_key) <= 64:
         raise InvalidJudgment(_("The key of a judgment has 1 to 64 characters."))
     try:
@@ -192,7 +197,7 @@ def _once(store: Callable[[], Ranking], annotator_id: int, idempotency_key: str)
         known = _by_key(annotator_id, idempotency_key)
         if known is None:
             raise
-        return known
+        return _same(known, is_same(known))
 
 
 def _lock(assignment: Assignment) -> Assignment:

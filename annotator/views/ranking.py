@@ -32,7 +32,7 @@ def rank(request: PersonRequest, slug: str) -> HttpResponse:
     project, membership = entry(request.user, slug, *JUDGES)
     if membership is not None and membership.paused_at is not None:
         return render(request, "annotator/paused.html", {"project": project, "membership": membership})
-    assignment = queue.claim_next(annotator=request.user, project=project)
+    assignment = queue.claim_next(annotator=request.user, project=project, membership=membership)
     mine = Ranking.objects.filter(annotator=request.user, comparison__project=project)
     last = mine.live().last()
     guideline = project.guideline
@@ -62,7 +62,9 @@ def rank_next(request: PersonRequest, slug: str) -> HttpResponse:
         holding = [int(pk) for pk in judging.body_of(request).get("holding", [])[:MOST_HELD]]
     except (TypeError, ValueError):
         return judging.problem(_("The request could not be read."), 400)
-    assignment = queue.claim_next(annotator=request.user, project=project, holding=holding)
+    assignment = queue.claim_next(
+        annotator=request.user, project=project, holding=holding, membership=membership
+    )
     if assignment is not None:
         return HttpResponse(judging.fragment(request, assignment, qualification=_qualification(membership)))
     if membership is not None:
