@@ -207,8 +207,11 @@ def one_head(config: RewardConfig, standard: Floats, pairs: PairArrays, people: 
     seen = np.unique(np.concatenate([pairs.first, pairs.second]))
     place = np.zeros(len(standard), dtype=np.int64)
     place[seen] = np.arange(len(seen))
+    # What the heads learn lies in the span of these rows, and the penalty is the same in all directions:
+    # with fewer rows than features they are fitted in coordinates of that span, which is the same, sooner.
+    span, rows = np.linalg.qr(standard[seen].T)
     rounds = fit_heads(
-        standard[seen],
+        rows.T,
         dataclasses.replace(pairs, first=place[pairs.first], second=place[pairs.second]),
         heads=1,
         l2=config.l2,
@@ -218,7 +221,7 @@ def one_head(config: RewardConfig, standard: Floats, pairs: PairArrays, people: 
         ties=config.ties,
         strength=config.strength,
     )
-    scores: Floats = standard @ last_heads(rounds).weights[0]
+    scores: Floats = standard @ (span @ last_heads(rounds).weights[0])
     return scores
 
 

@@ -21,6 +21,7 @@ PAGES = {  # what a member may open; annotators only the first
     "runs": "/projects/support/runs/",
     "run": "/projects/support/runs/{run}/",
     "run-data": "/projects/support/runs/{run}/data/",
+    "run-table": "/projects/support/runs/{reward}/tables/figures/",
     "models": "/projects/support/models/",
 }
 FORMS = {"run-start": "/projects/support/runs/start/reward/"}  # managers alone
