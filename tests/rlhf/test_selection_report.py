@@ -114,7 +114,7 @@ def test_every_rule_that_chose_something_has_a_row(project: Project):
     [
         (0.01, 0.3, " more than those"),
         (-0.3, -0.01, " less than those"),
-        (-0.1, 0.1, "neither more nor less"),
+        (-0.1, 0.1, "neither more nor"),
     ],
 )
 def test_the_page_says_what_the_interval_allows(project: Project, low: float, high: float, words: str):
