@@ -19,7 +19,7 @@ Fit = Callable[[PairArrays], Floats]
 """Scores of all completions by a model that was fitted to these pairs."""
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
-ORDERS = 4
+ORDERS = 3
 """Random orders of the tasks, each cut at every share: the parts of one order lie within each other."""
 FEWEST_TASKS, FEWEST_HELD_OUT = 16, 4
 """Below, an eighth is less than two tasks, or too few are left to judge by."""
