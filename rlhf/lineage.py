@@ -9,7 +9,8 @@ from annotator.models import Project
 from rlhf import runs
 from rlhf.figures import Figure
 from rlhf.models import Checkpoint, Evaluation
-from rlhf.reports import evaluation_figures, reward_figures
+from rlhf.reports import evaluation_figures
+from rlhf.reward_reports import reward_figures
 
 LANE = 22
 """Pixels between two lines."""

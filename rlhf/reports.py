@@ -11,16 +11,7 @@ from django.utils.translation import gettext as _
 from annotator.models import Prompt
 from rlhf.figures import Figure, figure
 from rlhf.models import Checkpoint, Evaluation, Run
-
-
-def reward_figures(checkpoint: Checkpoint) -> list[Figure]:
-    """What a row of the reward models shows: accuracy, the length baseline, the human ceiling."""
-    metrics = checkpoint.metrics
-    return [
-        figure(_("Held-out accuracy"), metrics.get("accuracy"), is_share=True),
-        figure(_("Longer wins"), metrics.get("longer"), is_share=True),
-        figure(_("Human ceiling"), metrics.get("human_ceiling"), is_share=True),
-    ]
+from rlhf.reward_reports import RewardReport, reward_report
 
 
 def gold_gain(evaluation: Evaluation) -> Figure:
@@ -40,31 +31,6 @@ def evaluation_figures(evaluation: Evaluation) -> list[Figure]:
         gold_gain(evaluation),
         figure(_("Reward gain"), reward.get("difference"), is_difference=True),
     ]
-
-
-@dataclass(frozen=True)
-class Whisker:
-    """A figure as a dot with its interval, on an axis; places are percentages of its width."""
-
-    figure: Figure
-    kind: str
-    """model, baseline or ceiling: how it is drawn."""
-    x: float
-    x_low: float
-    x_high: float
-
-
-@dataclass(frozen=True)
-class RewardReport:
-    """How well a reward model predicts people, beside what little and what most it could."""
-
-    whiskers: list[Whisker]
-    ticks: list[tuple[float, str]]
-    chance: float
-    figures: list[Figure]
-    bins: list[dict[str, Any]]
-    verdict: str
-    template: str = "rlhf/_report_reward.html"
 
 
 @dataclass(frozen=True)
@@ -105,81 +71,12 @@ class EvaluationReport:
 def report_of(run: Run) -> RewardReport | EvaluationReport | None:
     """What came of a run that has ended, where there is more to say than its curves do."""
     if run.kind == Run.Kind.REWARD:
-        checkpoint = Checkpoint.objects.filter(run=run).first()
+        checkpoint = Checkpoint.objects.filter(run=run).select_related("project").first()
         return reward_report(checkpoint) if checkpoint else None
     if run.kind == Run.Kind.EVALUATION:
         evaluation = Evaluation.objects.filter(run=run).select_related("old", "new__project").first()
         return evaluation_report(evaluation) if evaluation else None
     return None
-
-
-LEFT, RIGHT = 0.3, 1.0
-"""The ends of the axis of shares."""
-
-
-def reward_report(checkpoint: Checkpoint) -> RewardReport:
-    metrics = checkpoint.metrics
-    accuracy = figure(_("Reward model"), metrics.get("accuracy"), is_share=True)
-    compared = [
-        (accuracy, "model"),
-        (
-            figure(_("… on annotators it has not seen"), metrics.get("left_out_annotators"), is_share=True),
-            "model",
-        ),
-        (figure(_("The longer one wins"), metrics.get("longer"), is_share=True), "baseline"),
-        (figure(_("Words alone (TF-IDF)"), metrics.get("tfidf"), is_share=True), "baseline"),
-        (figure(_("Annotators with each other"), metrics.get("human_ceiling"), is_share=True), "ceiling"),
-    ]
-    others = [
-        figure(_("Training accuracy"), metrics.get("train_accuracy"), is_share=True),
-        figure(_("Training pairs"), metrics.get("train_pairs"), digits=0),
-        figure(_("Held-out pairs"), metrics.get("held_out_pairs"), digits=0),
-        figure(_("Held-out tasks"), metrics.get("held_out_tasks"), digits=0),
-        figure(_("Judged by simulated annotators"), metrics.get("simulated_share"), is_share=True),
-        figure(
-            _("Calibration error"),
-            metrics.get("ece"),
-            is_share=True,
-            hint=_("How far stated probabilities are from what happened."),
-        ),
-        figure(
-            _("Correlation with length"),
-            metrics.get("length_correlation"),
-            hint=_("Within tasks; far from zero, it likes texts for their length."),
-        ),
-    ]
-    return RewardReport(
-        whiskers=[_whisker(item, kind) for item, kind in compared if item.value is not None],
-        ticks=[(_place(tick / 10), f"{10 * tick} %") for tick in range(3, 11)],
-        chance=_place(0.5),
-        figures=[item for item in others if item.value is not None],
-        bins=metrics.get("bins") or [],
-        verdict=_reward_verdict(accuracy),
-    )
-
-
-def _reward_verdict(accuracy: Figure) -> str:
-    if accuracy.value is None:
-        return _("There was no held-out pair to judge it by.")
-    if accuracy.low is not None and accuracy.low > 0.5:
-        return _("It predicts people better than chance on tasks that it has not seen.")
-    return _("On tasks that it has not seen it cannot be told from chance. More rankings may help.")
-
-
-def _whisker(item: Figure, kind: str) -> Whisker:
-    value = item.value or 0.0
-    return Whisker(
-        item,
-        kind,
-        _place(value),
-        _place(value if item.low is None else item.low),
-        _place(value if item.high is None else item.high),
-    )
-
-
-def _place(share: float) -> float:
-    """Where a share stands on the axis, in percent of its width."""
-    return round(100 * (min(max(share, LEFT), RIGHT) - LEFT) / (RIGHT - LEFT), 2)
 
 
 def evaluation_report(evaluation: Evaluation) -> EvaluationReport:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/start/<slug:kind>/", runs.start, name="run-start"),
     path("projects/<slug:slug>/runs/<int:run_id>/", runs.run, name="run"),
     path("projects/<slug:slug>/runs/<int:run_id>/data/", runs.data, name="run-data"),
+    path("projects/<slug:slug>/runs/<int:run_id>/tables/<slug:table>/", runs.table, name="run-table"),
     path("projects/<slug:slug>/runs/<int:run_id>/cancel/", runs.cancel, name="run-cancel"),
     path("projects/<slug:slug>/runs/<int:run_id>/resume/", runs.resume, name="run-resume"),
     path("projects/<slug:slug>/models/", models.index, name="models"),

@@ -40,6 +40,8 @@ class Bin:
     count: int
     confidence: float
     accuracy: float
+    interval: Interval | None = None
+    """Of the accuracy, by resampling groups; None where there are none to resample."""
 
 
 def bootstrap_mean(
@@ -135,13 +137,26 @@ def annotator_agreement(
 
 
 def reliability_bins(
-    probabilities: Sequence[float] | Floats, outcomes: Sequence[float] | Floats, *, bins: int = 10
+    probabilities: Sequence[float] | Floats,
+    outcomes: Sequence[float] | Floats,
+    *,
+    bins: int = 10,
+    groups: npt.NDArray[np.int64] | None = None,
 ) -> list[Bin]:
-    """The reliability diagram: equal bins of the probability, empty ones left out."""
+    """The reliability diagram: equal bins of the probability, empty ones left out.
+
+    With `groups` (of the outcomes) each has an interval; one group alone says nothing of its spread.
+    """
     stated, happened = np.asarray(probabilities, dtype=np.float64), np.asarray(outcomes, dtype=np.float64)
     if stated.shape != happened.shape:
         raise ValueError(f"{stated.size} probabilities, but {happened.size} outcomes")
     index = np.clip((stated * bins).astype(int), 0, bins - 1)
+
+    def spread(inside: npt.NDArray[np.bool_]) -> Interval | None:
+        if groups is None or len(np.unique(groups[inside])) < 2:
+            return None
+        return bootstrap_mean(happened[inside], groups[inside].tolist())
+
     return [
         Bin(
             low=i / bins,
@@ -149,6 +164,7 @@ def reliability_bins(
             count=int(inside.sum()),
             confidence=float(stated[inside].mean()),
             accuracy=float(happened[inside].mean()),
+            interval=spread(inside),
         )
         for i in range(bins)
         if (inside := index == i).any()

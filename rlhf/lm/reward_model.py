@@ -125,11 +125,17 @@ def check_identity(folder: Path, *, wanted: dict[str, Any], found: dict[str, Any
 
 
 def fit(
-    config: RewardConfig, *, dataset: Dataset, features: Features, folder: Path
+    config: RewardConfig,
+    *,
+    dataset: Dataset,
+    features: Features,
+    folder: Path,
+    previous: Floats | None = None,
 ) -> Generator[Record, None, RewardReport]:
     """Train on the judgments of tasks that are not held out, judge on those that are, save to `folder`.
 
-    The report is returned, and kept as report.json beside the checkpoint. Step 0 counts the completions
+    The report is returned, and kept as report.json beside the checkpoint; `previous` are an older
+    model's scores of texts_of(dataset), judged beside it. Step 0 counts the completions
     that are encoded. Raises ValueError if nothing can be learned from the judgments.
     """
     # 1. Every two completions of each ranking.
@@ -184,8 +190,10 @@ def fit(
         arrays=arrays,
         test=test,
         pairs=(train, held_out),
-        reliability=dict(zip(indices.people, fitted.reliability.mean(0).tolist(), strict=True)),
+        fitted=fitted,
+        people=list(indices.people),
         temperature=temperature,
+        previous=previous,
     )
     _save(folder, heads, features, config, report, bar)
     return report

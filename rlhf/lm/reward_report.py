@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from rlhf.lm import metrics
 from rlhf.lm.configs import RewardConfig
 from rlhf.lm.features import Item
+from rlhf.lm.learning_curve import LearningCurve, learning_curve
 from rlhf.lm.metrics import Bin, Interval, bootstrap_mean, pair_credits
 from rlhf.lm.pairs import Pair
-from rlhf.lm.reward_heads import PairArrays, fit_heads, fit_temperature, last_heads
+from rlhf.lm.reliability import Reliability, reliabilities, reliability_errors
+from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads, fit_temperature, last_heads
 from rlhf.lm.reward_slices import Contradiction, Slice, contradicted, slices
 
 Floats = npt.NDArray[np.float64]
@@ -53,12 +56,16 @@ class RewardReport:
     """Share of the pairs that simulated annotators judged."""
     length_correlation: float
     """Of score and log-length within tasks."""
-    reliability: dict[str, float]
-    """η of each annotator: how often they say what they mean, as far as the votes can tell."""
+    annotators: tuple[Reliability, ...]
+    """η of each: how often they say what they mean, as far as the votes can tell. The least first."""
     previous: Interval | None = None
     """The previous reward model on the same pairs; None where there is none."""
+    gains: dict[str, Interval] = field(default_factory=dict)
+    """What this one has over "longer", "tfidf" and "previous", pair by pair, so that the tasks cancel out."""
+    curve: LearningCurve | None = None
+    """Accuracy with fewer training tasks, and a forecast for more; None where there are too few."""
     slices: tuple[Slice, ...] = ()
-    """Accuracy on held-out pairs by domain, language, length and strength."""
+    """Accuracy on held-out pairs by domain, language, length, strength, and by which text was preferred."""
     contradicted: tuple[Contradiction, ...] = ()
     """The held-out judgments that the scores go against most."""
 
@@ -76,13 +83,15 @@ def judge(
     arrays: PairArrays,
     test: PairArrays,
     pairs: tuple[Sequence[Pair], Sequence[Pair]],
-    reliability: dict[str, float],
+    fitted: Heads,
+    people: Sequence[str],
     temperature: float,
     previous: Floats | None = None,
 ) -> RewardReport:
     """Judge scores of items. `standard` is the features (N, D); `arrays` and `test` index rows of it.
 
-    `pairs` are those of `arrays` and of `test`, in their order; `previous` an older model's scores of items.
+    `pairs` are those of `arrays` and of `test`, in their order; `fitted` the heads that gave the scores,
+    `people` their annotators' names; `previous` an older model's scores (N,).
     """
     lengths = np.array([len(text) for _, text in items])
     margins = scores[test.first] - scores[test.second]
@@ -97,13 +106,23 @@ def judge(
             return None
         return bootstrap_mean(credits, list(groups), resamples=config.bootstrap, seed=config.seed)
 
-    longer = pair_credits(lengths[test.first] - lengths[test.second], test.outcomes)
-    words = tfidf_margins([text for _, text in items], arrays, test)
+    def credits_of(margins: Floats) -> Floats:
+        return pair_credits(margins, test.outcomes)
+
+    mine = credits_of(margins)
+    others = {
+        "longer": credits_of((lengths[test.first] - lengths[test.second]).astype(np.float64)),
+        "tfidf": credits_of(tfidf_margins([text for _, text in items], arrays, test)),
+    }
+    if previous is not None:
+        others["previous"] = credits_of(previous[test.first] - previous[test.second])
+    figures = {name: interval(credits, test.tasks) for name, credits in others.items()}
+    gains = {name: interval(mine - credits, test.tasks) for name, credits in others.items()}
     return RewardReport(
-        accuracy=interval(pair_credits(margins, test.outcomes), test.tasks),
+        accuracy=interval(mine, test.tasks),
         left_out_annotators=interval(*left_out_annotators(config, standard, arrays, test)),
-        longer=interval(longer, test.tasks),
-        tfidf=interval(pair_credits(words, test.outcomes), test.tasks),
+        longer=figures["longer"],
+        tfidf=figures["tfidf"],
         human_ceiling=interval(agreements, agreeing_tasks),
         train_accuracy=float(
             pair_credits(scores[arrays.first] - scores[arrays.second], arrays.outcomes).mean()
@@ -118,10 +137,17 @@ def judge(
         completions=len(items),
         simulated_share=sum(p.simulated for p in every) / len(every),
         length_correlation=within_task_correlation(scores, np.log1p(lengths), [task.id for task, _ in items]),
-        reliability=reliability,
-        previous=None
-        if previous is None
-        else interval(pair_credits(previous[test.first] - previous[test.second], test.outcomes), test.tasks),
+        annotators=tuple(_reliabilities(config, fitted, standard, arrays, pairs[0], people)),
+        previous=figures.get("previous"),
+        gains={name: gain for name, gain in gains.items() if gain is not None},
+        curve=learning_curve(
+            arrays,
+            test,
+            [pair.judgment_id for pair in pairs[0]],
+            lambda part: one_head(config, standard, part, len(people)),
+            resamples=config.bootstrap,
+            seed=config.seed,
+        ),
         slices=tuple(
             slices(
                 pairs[1],
@@ -131,7 +157,7 @@ def judge(
                 seed=config.seed,
             )
         ),
-        contradicted=tuple(contradicted(pairs[1], margins)),
+        contradicted=tuple(contradicted(pairs[1], margins, temperature=temperature)),
     )
 
 
@@ -143,16 +169,17 @@ def calibration(margins: Floats, pairs: PairArrays) -> tuple[float | None, list[
     halves = np.unique(pairs.tasks, return_inverse=True)[1] % 2 == 0
     if halves.all() or not halves.any():
         return None, []
-    stated, happened = [], []
+    stated, happened, tasks = [], [], []
     for half in (halves, ~halves):
         temperature = fit_temperature(margins[~half], pairs.outcomes[~half])
         sign = np.where(margins[half] >= 0, 1, -1)
         stated.append(1 / (1 + np.exp(-np.abs(margins[half]) / temperature)))
         happened.append(0.5 + sign * (pairs.outcomes[half] - 0.5))
+        tasks.append(pairs.tasks[half])
     probabilities, outcomes = np.concatenate(stated), np.concatenate(happened)
     return (
         metrics.expected_calibration_error(probabilities, outcomes),
-        metrics.reliability_bins(probabilities, outcomes),
+        metrics.reliability_bins(probabilities, outcomes, groups=np.concatenate(tasks)),
     )
 
 
@@ -169,11 +196,33 @@ def left_out_annotators(
         theirs = test.take(np.isin(test.annotators, left_out))
         if not (others.outcomes != 0.5).any():
             continue
-        rounds = fit_heads(standard, others, heads=1, l2=config.l2, steps=config.steps, seed=config.seed)
-        scores = standard @ last_heads(rounds).weights[0]
+        scores = one_head(config, standard, others, int(max(people.max(), arrays.annotators.max())) + 1)
         credits.append(pair_credits(scores[theirs.first] - scores[theirs.second], theirs.outcomes))
         groups.append(theirs.tasks)
     return np.concatenate(credits), np.concatenate(groups)
+
+
+def one_head(config: RewardConfig, standard: Floats, pairs: PairArrays, people: int) -> Floats:
+    """The scores (N,) of one head fitted to pairs, as the config reads them: an ensemble costs far more."""
+    seen = np.unique(np.concatenate([pairs.first, pairs.second]))
+    place = np.zeros(len(standard), dtype=np.int64)
+    place[seen] = np.arange(len(seen))
+    # What the heads learn lies in the span of these rows, and the penalty is the same in all directions:
+    # with fewer rows than features they are fitted in coordinates of that span, which is the same, sooner.
+    span, rows = np.linalg.qr(standard[seen].T)
+    rounds = fit_heads(
+        rows.T,
+        dataclasses.replace(pairs, first=place[pairs.first], second=place[pairs.second]),
+        heads=1,
+        l2=config.l2,
+        steps=config.steps,
+        seed=config.seed,
+        annotators=people,
+        ties=config.ties,
+        strength=config.strength,
+    )
+    scores: Floats = standard @ (span @ last_heads(rounds).weights[0])
+    return scores
 
 
 def tfidf_margins(texts: Sequence[str], arrays: PairArrays, test: PairArrays) -> Floats:
@@ -190,6 +239,21 @@ def tfidf_margins(texts: Sequence[str], arrays: PairArrays, test: PairArrays) ->
     rounds = fit_heads(rows, arrays, heads=1, l2=TFIDF_L2, steps=30, seed=0)
     scores: Floats = rows @ last_heads(rounds).weights[0]
     return scores[test.first] - scores[test.second]
+
+
+def _reliabilities(
+    config: RewardConfig,
+    fitted: Heads,
+    standard: Floats,
+    arrays: PairArrays,
+    pairs: Sequence[Pair],
+    people: Sequence[str],
+) -> list[Reliability]:
+    scores = standard @ fitted.weights.mean(0)
+    errors = reliability_errors(fitted, scores, arrays, ties=config.ties, strength=config.strength)
+    given = Counter(annotator for _, annotator in {(pair.judgment_id, pair.annotator) for pair in pairs})
+    simulated = {pair.annotator for pair in pairs if pair.simulated}
+    return reliabilities(fitted, errors, people, given, simulated)
 
 
 def within_task_correlation(scores: Floats, others: Floats, tasks: Sequence[str]) -> float:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.requests import PersonRequest
-from rlhf import lineage, runs
+from rlhf import lineage, runs, selection_page
 from rlhf.views.roles import manages
 
 
@@ -23,6 +23,7 @@ def index(request: PersonRequest, slug: str) -> HttpResponse:
         "project": project,
         "policies": lineage.policies_of(project),
         "rewards": lineage.rewards_of(project),
+        "brought": selection_page.brought(project),
         "manages": manages(request.user, project),
     }
     return render(request, "rlhf/models.html", context)

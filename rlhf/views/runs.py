@@ -15,11 +15,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.models import Completion, Project, Prompt
 from annotator.plots import as_json
+from annotator.quality.tables import as_csv
 from annotator.requests import PersonRequest
 from rlhf import plots, run_data, runs
 from rlhf.forms import FORMS
 from rlhf.models import Checkpoint, Run, RunSample
 from rlhf.progress import progress_of, seconds_left, seconds_taken
+from rlhf.report_tables import TABLES
 from rlhf.reports import report_of
 from rlhf.views.roles import manages
 
@@ -135,6 +137,20 @@ def data(request: PersonRequest, slug: str, run_id: int) -> HttpResponseBase:
     data |= run_data.results_json(run)
     response = JsonResponse(data, json_dumps_params={"ensure_ascii": False, "indent": 2})
     response["Content-Disposition"] = f'attachment; filename="{name}.json"'
+    return response
+
+
+@require_safe
+@login_required
+def table(request: PersonRequest, slug: str, run_id: int, table: str) -> HttpResponse:
+    """One of the tables of a reward model's report as a CSV file."""
+    run = _run_of(project_for(request.user, slug, *STAFF), run_id)
+    checkpoint = get_object_or_404(Checkpoint.objects.rewards().select_related("project"), run=run)
+    if table not in TABLES:
+        raise Http404(_("There is no such table."))
+    content = "\ufeff" + as_csv(TABLES[table](checkpoint))
+    response = HttpResponse(content, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{slug}-run-{run.pk}-{table}.csv"'
     return response
 
 

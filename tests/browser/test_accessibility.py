@@ -22,6 +22,7 @@ from tests.factories import (
     make_ranking,
     make_user,
 )
+from tests.reward_runs import make_rankings, make_reward
 
 pytestmark = [pytest.mark.real, pytest.mark.django_db(transaction=True)]
 
@@ -60,6 +61,7 @@ PAGES = [
             "runs/",
             "runs/start/generation/",
             "models/",
+            "runs/{reward}/",
         )
     ),
     "/projects/ranking/rank/",
@@ -109,6 +111,7 @@ def numbers(project, alice, bob, carol):
         Note.objects.create(project=project, author=bob, text="Unclear.", comparison=decided, done_at=done_at)
     members = dict(project.memberships.values_list("user__username", "pk"))
     return {
+        "reward": rewarded(project, bob, machine).run_id,
         "member": members["bob"],
         "paused": members["carol"],
         "prompt": prompt.pk,
@@ -119,6 +122,14 @@ def numbers(project, alice, bob, carol):
         "gold": question.comparison_id,
         "batch": batch.pk,
     }
+
+
+def rewarded(project, *annotators):
+    """A reward model with a report of every part, of rankings of their own tasks."""
+    project.comparisons.update(is_closed=True)
+    make_rankings(project, *annotators)
+    project.comparisons.update(is_closed=False)
+    return make_reward(project)
 
 
 def judged_by_managers(project, alice, bob, machine):

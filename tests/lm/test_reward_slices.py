@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from rlhf.lm.data import Task
 from rlhf.lm.pairs import Pair
@@ -33,6 +34,8 @@ def test_each_slice_has_its_own_share() -> None:
         ("strength", "3"): (1, 1.0),
         ("strength", "1"): (1, 0.0),
         ("strength", ""): (2, 0.25),
+        ("preferred", "shorter"): (1, 0.0),
+        ("preferred", ""): (3, 0.5),
     }
 
 
@@ -51,3 +54,13 @@ def test_buckets_end_at_their_edges() -> None:
 
 def test_the_furthest_contradiction_comes_first_and_ties_are_none() -> None:
     assert [(c.judgment_id, c.margin) for c in contradicted(PAIRS, MARGINS)] == [("4", 3.0), ("2", 2.0)]
+
+
+def test_a_contradiction_can_be_looked_at() -> None:
+    """A margin of 3 at temperature 2 gives what was preferred σ(-1.5) = 0.182; long texts are clipped."""
+    worst, long = contradicted(PAIRS, MARGINS, temperature=2.0)
+    assert worst.probability == pytest.approx(1 / (1 + np.exp(1.5)))
+    assert (worst.annotator, worst.preferred, worst.other, worst.task_id) == ("carol", "c", "a", "u")
+    assert (long.preferred, long.other, long.strength) == ("b" * 80, "a" * 120, 1)
+    [clipped] = contradicted([Pair("t", "bob", "a" * 500, "b", 1.0)], np.array([-1.0]))
+    assert clipped.preferred == "a" * 399 + "…"

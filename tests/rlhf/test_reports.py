@@ -10,7 +10,8 @@ from annotator.models import Project
 from rlhf import runs
 from rlhf.figures import figure
 from rlhf.models import Checkpoint, Evaluation, Run
-from rlhf.reports import evaluation_report, report_of, reward_report
+from rlhf.reports import evaluation_report, report_of
+from rlhf.reward_reports import reward_report
 from rlhf.run_data import csv_lines
 from tests.factories import make_prompt
 

@@ -169,3 +169,28 @@ def test_an_evaluation_compares_on_held_out_tasks(rewarded: Project, carry_out):
         assert gain["low"] <= gain["value"] <= gain["high"]
         assert gain["value"] == pytest.approx(result[name]["new"]["value"] - result[name]["old"]["value"])
     assert run.step == run.total
+
+
+def test_the_next_reward_model_is_judged_beside_the_one_before(rewarded: Project, carry_out):
+    first = rewarded.checkpoints.rewards().get()
+    assert (first.metrics["previous"], first.metrics["previous_model"]) == (None, None)
+    carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 10}))
+    carry_out(runs.start_reward(project=rewarded, config={"bootstrap": 100, "steps": 20}))
+    second = rewarded.checkpoints.rewards().first()
+    assert second.metrics["previous_model"] == {"id": first.pk, "name": first.name}
+    # The judgments are the same and so is the model: pair by pair nothing is gained.
+    assert second.metrics["previous"] == second.metrics["accuracy"]
+    assert second.metrics["gains"]["previous"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    written = Completion.objects.filter(prompt__project=rewarded).count()
+    assert Score.objects.filter(checkpoint=first).count() == written  # what came after it too
+    assert {row["rule"] for row in second.metrics["selection"]} == {"random", "thompson"}
+
+
+def test_a_previous_model_that_cannot_be_read_is_named_and_not_compared(
+    rewarded: Project, carry_out, settings
+):
+    first = rewarded.checkpoints.rewards().get()
+    (settings.VAR / first.folder / "heads.safetensors").write_bytes(b"broken")
+    run = carry_out(runs.start_reward(project=rewarded, config={"bootstrap": 100, "steps": 20}))
+    assert "The previous reward model was not compared" in run.note
+    assert run.checkpoint.metrics["previous"] is None

@@ -21,6 +21,7 @@ PAGES = {  # what a member may open; annotators only the first
     "runs": "/projects/support/runs/",
     "run": "/projects/support/runs/{run}/",
     "run-data": "/projects/support/runs/{run}/data/",
+    "run-table": "/projects/support/runs/{reward}/tables/figures/",
     "models": "/projects/support/models/",
 }
 FORMS = {"run-start": "/projects/support/runs/start/reward/"}  # managers alone
@@ -42,7 +43,9 @@ def ids(project: Project) -> dict[str, int]:
     checkpoint = Checkpoint.objects.create(
         project=project, kind="policy", name="new", base_model="b", run=run
     )
-    return {"run": run.pk, "checkpoint": checkpoint.pk}
+    reward_run = Run.objects.create(project=project, kind=Run.Kind.REWARD, state=Run.State.DONE)
+    Checkpoint.objects.create(project=project, kind="reward", name="r", base_model="b", run=reward_run)
+    return {"run": run.pk, "checkpoint": checkpoint.pk, "reward": reward_run.pk}
 
 
 def urls(ids: dict[str, int], *tables: dict[str, str]) -> list[str]:
@@ -68,7 +71,7 @@ def test_it_rejects_outsiders(ids: dict[str, int], mallory: User, client_of: Log
         assert client.get(url).status_code == 404, url
     for url in urls(ids, POSTS, FORMS):
         assert client.post(url).status_code == 404, url
-    assert Run.objects.get().state == Run.State.QUEUED
+    assert Run.objects.get(kind=Run.Kind.POLICY).state == Run.State.QUEUED
 
 
 def test_annotators_see_only_their_part(ids: dict[str, int], bob: User, client_of: Login):
@@ -87,7 +90,7 @@ def test_researchers_see_all_and_start_nothing(ids: dict[str, int], dana: User, 
         assert b"<button" not in _main(response), url
     for url in urls(ids, POSTS, FORMS):
         assert client.post(url).status_code == 403, url
-    assert Run.objects.get().cancel_requested is False
+    assert not Run.objects.filter(cancel_requested=True).exists()
 
 
 def test_managers_open_everything(ids: dict[str, int], alice: User, client_of: Login):
