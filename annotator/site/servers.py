@@ -69,7 +69,7 @@ def beat_command() -> list[str]:
 
 WEB_PROCESSES = max(1, min(4, os.cpu_count() or 1))
 """A Python process keeps one core busy; more of them than this only wait for SQLite's one writer."""
-WEB_THREADS = 4
+WEB_THREADS = 2
 
 
 def web_command(
