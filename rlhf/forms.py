@@ -6,11 +6,13 @@ from dataclasses import fields
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from annotator.models import Project, User
 from rlhf import runs
 from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
+from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import BOUNDS
 
@@ -88,11 +90,27 @@ class GenerationForm(StartForm):
 
 class RewardForm(StartForm):
     config = RewardConfig
-    advanced = ("heads", "l2", "steps", "seed")
+    advanced = ("inputs", "heads", "l2", "steps", "seed")
 
-    use_length = forms.BooleanField(
-        label=_("Let it see the length"),
-        help_text=_("Often raises the accuracy a little, and tempts the generator to write longer texts."),
+    length = forms.ChoiceField(
+        label=_("Length"),
+        choices=[
+            ("as_is", _("what the inputs hold of it")),
+            ("given", _("given as an input")),
+            ("balanced", _("balanced: the longer one wins half of the time")),
+            ("removed", _("taken out of the inputs")),
+        ],
+        help_text=_(
+            "People often like the longer text better. Given, it tempts the generator to write longer. "
+            "Balanced costs little accuracy; taken out costs what length alone would explain."
+        ),
+    )
+    inputs = forms.CharField(
+        label=_("Inputs"),
+        help_text=format_lazy(
+            _("Names with commas between, of: {names}. Empty: what the models at hand give."),
+            names=", ".join(NAMES),
+        ),
     )
     heads = forms.IntegerField(
         label=_("Heads"), help_text=_("Models in the ensemble; their disagreement is its own doubt.")

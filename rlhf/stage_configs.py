@@ -36,6 +36,7 @@ CHOICES = {
     "ties": ("davidson", "half"),
     "strength": ("graded", "margin", "ignored"),
     "rankings": ("pairs", "plackett_luce"),
+    "length": ("as_is", "given", "balanced", "removed"),
 }
 
 

@@ -38,8 +38,11 @@ class RewardConfig:
     """How "slightly, better, much" is read: as grades, as a margin (Llama-2), or ignored."""
     rankings: str = "pairs"
     """How rankings of three and more are read: all their pairs, or as wholes (plackett_luce)."""
-    use_length: bool = False
-    """Give the heads log-length as an explicit covariate."""
+    inputs: str = ""
+    """Names from rlhf/lm/inputs.py with commas between; "" is its DEFAULT, as far as the models give it."""
+    length: str = "as_is"
+    """"as_is": what the inputs hold of it; "given": log-length is a covariate; "balanced": pairs are weighed
+    so that the longer one wins half of the time; "removed": what a cubic in log-length says is taken out."""
     batch_size: int = 32
     """Completions encoded together."""
     bootstrap: int = 1000
@@ -108,13 +111,17 @@ class LoraRewardConfig:
     """"lora" (adapters on all linear layers) or "full"."""
     lora_r: int = 8
     lora_alpha: int = 16
+    layers: int = 0
+    """Read only so many of the lower layers: the middle may tell more than the end (docs/LOG.md). 0: all."""
     top_layers: int = 0
-    """Train only so many of the upper layers; what comes below is computed once and kept. 0: all layers."""
+    """Train only so many of the upper of those; what comes below is computed once and kept. 0: all layers."""
     cache_megabytes: int = 4000
     """How much of what the lower layers give may be kept in memory."""
     pooling: str = ""
-    """What the head reads: "last", "mean", "mean+last" or "pooler"; "" is mean+last of a causal model's
-    completion and the mean of an encoder."""
+    """What the head reads: "last", "mean", "max", two of them with a plus between, or "pooler"; "" is
+    mean+last of a causal model's completion and the mean of an encoder."""
+    completion_tokens: int = 160
+    """Where it stops reading a completion."""
     wording: str = "generator"
     """How a causal model is shown a task: "generator" asks for an instruction as generation does, "chat"
     gives the task's text alone as a user's turn and has the completion answer it."""

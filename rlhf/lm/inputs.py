@@ -94,7 +94,7 @@ class LengthRemoval:
     @classmethod
     def fit(cls, inputs: Floats, lengths: Floats, *, share: float = 1.0) -> LengthRemoval:
         """From training completions: inputs (N, D), lengths (N,) in characters."""
-        powers = _powers(lengths)
+        powers = length_powers(lengths)
         centre, scale = powers.mean(0), powers.std(0)
         scale = np.where(scale > 1e-6, scale, 1.0)
         design = np.c_[(powers - centre) / scale, np.ones(len(powers))]
@@ -103,11 +103,12 @@ class LengthRemoval:
 
     def __call__(self, inputs: Floats, lengths: Floats) -> Floats:
         """The inputs without that part of length. Shapes: (N, D), (N,) -> (N, D)."""
-        powers = (_powers(lengths) - self.centre) / self.scale
+        powers = (length_powers(lengths) - self.centre) / self.scale
         removed: Floats = inputs - self.share * (np.c_[powers, np.ones(len(powers))] @ self.weights)
         return removed
 
 
-def _powers(lengths: Floats) -> Floats:
+def length_powers(lengths: Floats) -> Floats:
+    """Log-length, its square and its cube. Shape: (N,) -> (N, 3)."""
     log = np.log1p(lengths)
     return np.stack([log, log**2, log**3], axis=1)

@@ -1,7 +1,7 @@
-"""A transformer cut in two: the lower layers, which stay as they are, and the upper ones, which are trained.
+"""A transformer cut off after some layers, or in two: lower ones, which stay, and upper ones to train.
 
 What the lower ones give is computed once and kept, so that training a few top layers costs only those.
-Both halves are views: they share every weight with the model that they were cut from.
+All are views: they share every weight with the model that they were cut from.
 """
 
 from __future__ import annotations
@@ -36,6 +36,20 @@ def layers_of(model: Any) -> nn.ModuleList:
             f"{type(model).__name__} has neither `layers` nor `encoder.layer`: use top_layers=0"
         )
     return stack
+
+
+def lowest(model: Any, layers: int) -> Any:
+    """The model up to that layer, whose states come as they are, without the norm after the last layer.
+
+    Raises CannotSplit.
+    """
+    stack = layers_of(model)
+    if not 0 < layers < len(stack):
+        raise CannotSplit(f"layers is {layers}; the model has {len(stack)} layers")
+    view = _with_layers(model, stack[:layers])
+    if hasattr(model, "norm"):
+        view.norm = nn.Identity()
+    return view
 
 
 def split(model: Any, top_layers: int) -> tuple[Any, Any]:

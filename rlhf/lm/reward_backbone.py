@@ -24,9 +24,9 @@ from rlhf.lm.backbones import UnknownModel, best_dtype, load_causal, load_encode
 from rlhf.lm.checkpoints import BadCheckpoint, read_manifest, write_manifest
 from rlhf.lm.configs import LoraRewardConfig
 from rlhf.lm.data import Task
-from rlhf.lm.features import COMPLETION_TOKENS, PROBE, Item
+from rlhf.lm.features import PROBE, Item
 from rlhf.lm.folders import new_folder
-from rlhf.lm.layer_split import split
+from rlhf.lm.layer_split import lowest, split
 from rlhf.lm.prompting import generator_messages, generator_text, plain_chat_text, shorten
 from rlhf.lm.scalar_head import ScalarHead
 from rlhf.lm.token_trees import TokenTree, batches, packed
@@ -36,7 +36,7 @@ KIND = "reward_backbone"
 WEIGHTS = "reward.safetensors"
 ENCODER_TOKENS = 512
 CHAT_TOKENS = 512
-POOLINGS = ("last", "mean", "mean+last", "pooler")
+POOLINGS = ("last", "mean", "max", "mean+last", "mean+max", "max+last", "pooler")
 
 Floats = npt.NDArray[np.float64]
 
@@ -93,6 +93,8 @@ class RewardBackbone:
             encoder = load_encoder(config.backbone, models)
             trunk, tokenizer = encoder.model.to(kept), encoder.tokenizer
             weights_hash, template_hash = encoder.weights_hash, ""
+        if config.layers:
+            trunk = lowest(trunk, config.layers)
         pooling = config.pooling or ("mean+last" if causal else "mean")
         config = dataclasses.replace(config, pooling=pooling)
         if pooling == "pooler" and getattr(trunk, "pooler", None) is None:
@@ -100,7 +102,7 @@ class RewardBackbone:
         trunk.eval()  # without dropout, which a reward model on few rankings gains nothing from
         trunk.requires_grad_(False)
         make_trainable(trunk, config)
-        width = trunk.config.hidden_size * (2 if pooling == "mean+last" else 1)
+        width = trunk.config.hidden_size * (1 + pooling.count("+"))
         identity = {
             "backbone": config.backbone,
             "weights_hash": weights_hash,
@@ -143,7 +145,7 @@ class RewardBackbone:
             tree = TokenTree()
             end = tree.add(self._prompt_ids(task))[-1]
             nodes = [tree.add(self._completion_ids(items[number][1]), after=end) for number in numbers]
-            key = (task, *(items[number][1] for number in numbers))
+            key = (self.prompt_text(task), *(items[number][1] for number in numbers))
             rows.append(Row(tree.ids, numbers, nodes, tree, key))
         return rows
 
@@ -178,12 +180,12 @@ class RewardBackbone:
             out[order] = self._pooled(batch, keep=keep).float().cpu()
         return out
 
-    def score(self, items: Sequence[Item]) -> Floats:
-        """Shape: (len(items),). P(i above j) = σ((s_i - s_j) / temperature)."""
+    def score(self, items: Sequence[Item], *, keep: bool = False) -> Floats:
+        """Shape: (len(items),). P(i above j) = σ((s_i - s_j) / temperature). `keep` as in `forward`."""
         if not items:
             return np.zeros(0)
         with torch.no_grad():
-            scores = self.head(self.pooled(items).to(self.head.weight.device))
+            scores = self.head(self.pooled(items, keep=keep).to(self.head.weight.device))
         return np.asarray(scores.double().cpu().numpy())
 
     def save(self, folder: Path, **fields: Any) -> Path:
@@ -261,6 +263,9 @@ class RewardBackbone:
                 places = [(b, nodes[-1]) for b, row in enumerate(rows) for nodes in row.nodes]
                 b, t = torch.tensor(places, device=hidden.device).T
                 parts.append(hidden[b, t].float())
+            elif name == "max":
+                owned = [hidden[b, nodes].amax(0) for b, row in enumerate(rows) for nodes in row.nodes]
+                parts.append(torch.stack(owned).float())
             else:
                 weights, owners = self._means(rows, hidden)
                 parts.append((weights @ hidden.float())[owners])
@@ -322,7 +327,7 @@ class RewardBackbone:
     def _completion_ids(self, text: str) -> list[int]:
         """Its tokens and the one that ends it, so that no completion is empty."""
         if text not in self._tokens:
-            short = shorten(self.tokenizer, text, COMPLETION_TOKENS)
+            short = shorten(self.tokenizer, text, self.config.completion_tokens)
             ids = self.tokenizer(short, add_special_tokens=False)["input_ids"]
             self._tokens[text] = [*ids, self.tokenizer.eos_token_id]
         return self._tokens[text]
@@ -330,7 +335,7 @@ class RewardBackbone:
     def _pair_ids(self, task: Task, text: str) -> list[int]:
         if (task, text) not in self._tokens:
             limit = min(ENCODER_TOKENS, self.trunk.config.max_position_embeddings)
-            short = shorten(self.tokenizer, text, min(COMPLETION_TOKENS, limit // 2))
+            short = shorten(self.tokenizer, text, min(self.config.completion_tokens, limit // 2))
             # The prompt is cut, not the completion. No token types: the backbone saw single texts.
             pair = self.tokenizer(self.prompt_text(task), short, truncation="only_first", max_length=limit)
             self._tokens[task, text] = pair["input_ids"]

@@ -269,7 +269,7 @@ def probe(
     backbone: RewardBackbone, items: Sequence[Item], comparisons: Sequence[Comparison], *, l2: float
 ) -> None:
     """Standardise what the head reads, and fit the head to the votes before the backbone changes."""
-    x = backbone.pooled(items).double()  # (C, D)
+    x = backbone.pooled(items, keep=bool(backbone.config.top_layers)).double()  # (C, D)
     centre, scale = x.mean(0), x.std(0)
     scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
     row = {item: n for n, item in enumerate(items)}
@@ -309,7 +309,8 @@ def standardise(backbone: RewardBackbone, items: Sequence[Item]) -> None:
 
 def margins_of(backbone: RewardBackbone, comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
     """Score differences and outcomes of all the comparisons' pairs. Shapes: (P,), (P,)."""
-    scores = backbone.score([item for c in comparisons for item in c.items])
+    items = [item for c in comparisons for item in c.items]
+    scores = backbone.score(items, keep=bool(backbone.config.top_layers))
     first, second = sides(comparisons)
     return scores[first] - scores[second], np.array([o for c in comparisons for o in c.outcomes])
 

@@ -23,19 +23,19 @@ from rlhf.lm.backbones import UnknownModel, load_causal, load_encoder
 from rlhf.lm.checkpoints import BadCheckpoint, read_manifest, write_manifest
 from rlhf.lm.configs import RewardConfig
 from rlhf.lm.data import Dataset, Judgment, Record
-from rlhf.lm.features import Features, Item, Matrix
+from rlhf.lm.features import COMPLETION_TOKENS, Features, Item, Matrix
 from rlhf.lm.folders import new_folder
 from rlhf.lm.metrics import less_group_means, pair_credits
 from rlhf.lm.pairs import Pair, judged_pairs
 from rlhf.lm.reward_data import Indices, arrays_of, is_order, orders_of, texts_of, verdicts_of
 from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads, fit_temperature
+from rlhf.lm.reward_inputs import Standardiser, balanced, lengths_of, raw_inputs
 from rlhf.lm.reward_report import RewardReport, judge
 
 Floats = npt.NDArray[np.float64]
 
 WEIGHTS = "heads.safetensors"
 REPORT = "report.json"
-LENGTH_L2 = 1.0  # the length covariate is one number among many: it is not to be shrunk like them
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,15 @@ class RewardModel:
 
     features: Features
     heads: LinearHeads
-    use_length: bool
+    length: str
+    """What it makes of length: one of reward_inputs.LENGTHS."""
     temperature: float
     bar: float | None = None
     """The score from which on people find a completion good enough; None where they were not asked."""
 
     def head_scores(self, items: Sequence[Item]) -> Floats:
         """The score that each head gives. Shape: (len(items), K)."""
-        return self.heads.scores(inputs_of(self.features.of(items), items, use_length=self.use_length))
+        return self.heads.scores(raw_inputs(self.features.of(items), items, length=self.length))
 
     def score(self, items: Sequence[Item]) -> tuple[Floats, Floats]:
         """Mean and standard deviation over the heads, each (len(items),)."""
@@ -95,6 +96,9 @@ class RewardModel:
                 load_causal(wanted["backbone"], models),
                 load_encoder(wanted["encoder"], models) if wanted["encoder"] else None,
                 cache,
+                inputs=tuple(wanted["inputs"].split(",")) if wanted.get("inputs") else None,
+                wording=wanted.get("wording", "generator"),
+                completion_tokens=wanted.get("completion_tokens", COMPLETION_TOKENS),
             )
             tensors = load_file(folder / WEIGHTS)
         except UnknownModel as error:
@@ -106,7 +110,7 @@ class RewardModel:
         return cls(
             features,
             heads,
-            manifest["config"]["use_length"],
+            _length_of(manifest["config"]),
             manifest["temperature"],
             manifest.get("bar"),
         )
@@ -143,6 +147,9 @@ def fit(
     train = judged_pairs(judgments)
     held_out = judged_pairs(dataset.judgments_on(held_out=True))
     _check_usable(dataset, train, features)
+    if config.inputs:
+        wanted = tuple(name.strip() for name in config.inputs.split(","))
+        features = dataclasses.replace(features, inputs=wanted)
 
     # 2. Features, each completion once.
     texts = texts_of(dataset)
@@ -152,20 +159,24 @@ def fit(
         parts.append(features.of(items[start : start + config.batch_size]))
         encoded = min(start + config.batch_size, len(items))
         yield Record(0, config.steps, {"encoded": encoded, "to_encode": len(items)})
-    inputs = inputs_of(np.concatenate(parts), items, use_length=config.use_length)
+    inputs = raw_inputs(np.concatenate(parts), items, length=config.length)
 
     # 3. Standardise by the training completions.
     rows_of_tasks = np.array([int(not task.held_out) for task, _ in items], dtype=bool)
-    centre, scale = inputs[rows_of_tasks].mean(0), inputs[rows_of_tasks].std(0)
-    scale = np.where(scale > 1e-6, scale, 1.0)
-    scale[: features.width] /= features.column_scales  # or one penalty would silence the narrow inputs
-    if config.use_length:
-        scale[-1] /= np.sqrt(config.l2 / LENGTH_L2)
-    standard = (inputs - centre) / scale
+    standardiser = Standardiser.fit(
+        inputs[rows_of_tasks],
+        [item for item, used in zip(items, rows_of_tasks, strict=True) if used],
+        column_scales=features.column_scales,
+        length=config.length,
+        l2=config.l2,
+    )
+    standard = standardiser.standard(inputs, items)
 
     # 4. Fit; what comes in between is for the page.
     indices = Indices.of(dataset, texts)
     arrays, test = arrays_of(train, indices), arrays_of(held_out, indices)
+    if config.length == "balanced":
+        arrays = balanced(arrays, lengths_of(items))
     for number, fitted in enumerate(
         fit_judgments(config, standard, judgments, indices, pairs=arrays), start=1
     ):
@@ -176,7 +187,7 @@ def fit(
         yield Record(min(number * 5, config.steps), config.steps, values)
 
     # 5. One unit is the spread of a task's completions; then probabilities.
-    heads, spread = _standardised(fitted.weights, centre, scale, inputs, items, rows_of_tasks)
+    heads, spread = _standardised(standardiser, fitted.weights, inputs, items, rows_of_tasks)
     asked = any(judgment.all_bad for judgment in judgments)
     bar = float((fitted.bar / spread - heads.offsets).mean()) if asked else None
     scores = heads.scores(inputs).mean(1)
@@ -204,15 +215,6 @@ def read_report(folder: Path) -> dict[str, Any]:
     read_manifest(folder, kind="reward")
     report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     return report
-
-
-def inputs_of(features: Matrix, items: Sequence[Item], *, use_length: bool) -> Floats:
-    """What the heads read: the features, and log-length last where it is wanted."""
-    inputs = features.astype(np.float64)
-    if not use_length:
-        return inputs
-    lengths = np.log1p([len(text) for _, text in items])
-    return np.concatenate([inputs, lengths[:, None]], axis=1)
 
 
 def fit_judgments(
@@ -258,19 +260,25 @@ def _check_usable(dataset: Dataset, train: Sequence[Pair], features: Features) -
         raise ValueError("a reward model stands on an unchanged base model, not on a trained policy")
 
 
+def _length_of(config: dict[str, Any]) -> str:
+    """What a saved model makes of length; older ones only knew whether it was given."""
+    given: str = config.get("length", "given" if config.get("use_length") else "as_is")
+    return given
+
+
 def _accuracy(scores: Floats, pairs: PairArrays) -> float:
     return float(pair_credits(scores[pairs.first] - scores[pairs.second], pairs.outcomes).mean())
 
 
 def _standardised(
-    weights: Floats,
-    centre: Floats,
-    scale: Floats,
+    standardiser: Standardiser,
+    fitted: Floats,
     inputs: Floats,
     items: Sequence[Item],
     training: npt.NDArray[np.bool_],
 ) -> tuple[LinearHeads, float]:
     """The heads in their unit, and that unit: the spread within tasks, where all they learned comes from."""
+    weights, centre, scale = standardiser.weights(fitted), standardiser.centre, standardiser.scale
     raw = LinearHeads(weights, centre, scale, np.zeros(len(weights))).scores(inputs[training])  # (N, K)
     names = [task.id for (task, _), used in zip(items, training, strict=True) if used]
     spread = float(less_group_means(raw.mean(1), names).std()) or 1.0

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from rlhf.lm.backbones import load_causal
 from rlhf.lm.checkpoints import BadCheckpoint
 from rlhf.lm.configs import LoraRewardConfig
 from rlhf.lm.data import Dataset, Judgment, Record, Task
+from rlhf.lm.layer_split import CannotSplit
 from rlhf.lm.reward_backbone import RewardBackbone
 from rlhf.lm.reward_lora import SURE, chunk_loss, comparisons_of, train
 from tests.tiny import make_tiny_encoder, make_tiny_model
@@ -85,19 +87,38 @@ def test_strength_asks_for_a_lead() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "training", "top"),
-    [("lm", "lora", 0), ("lm", "lora", 1), ("lm", "full", 0), ("encoder", "lora", 0), ("encoder", "full", 0)],
+    ("name", "training", "changes"),
+    [
+        ("lm", "lora", {}),
+        ("lm", "lora", {"top_layers": 1}),
+        ("lm", "lora", {"layers": 1, "pooling": "mean+max"}),
+        ("lm", "full", {}),
+        ("encoder", "lora", {}),
+        ("encoder", "full", {}),
+    ],
 )
 def test_it_learns_and_loads_to_the_same_scores(
-    models: Path, tmp_path: Path, name: str, training: str, top: int
+    models: Path, tmp_path: Path, name: str, training: str, changes: dict[str, object]
 ) -> None:
-    config = config_of(models, name, training=training, top_layers=top, epochs=6)
+    config = config_of(models, name, training=training, epochs=6, **changes)
     backbone = RewardBackbone.fresh(config, models)
     records = list(train(config, dataset=DATA, backbone=backbone, folder=tmp_path))
     assert records[-2].values["loss"] < records[0].values["loss"]
     loaded = RewardBackbone.load(tmp_path / "reward", models)
     np.testing.assert_array_equal(loaded.score(ITEMS), backbone.score(ITEMS))
     assert not list(tmp_path.rglob("*.bin")) + list(tmp_path.rglob("*.pt"))
+
+
+def test_the_middle_is_read_as_it_is(models: Path) -> None:
+    backbone = RewardBackbone.fresh(config_of(models, "lm", layers=1, pooling="mean+max"), models)
+    whole = load_causal(str(models / "lm"), models, torch.float32).model
+    (row,) = backbone.rows(ITEMS[:1])
+    with torch.no_grad():
+        states = whole(torch.tensor([row.ids]), output_hidden_states=True).hidden_states[1][0, row.nodes[0]]
+    expected = torch.cat([states.mean(0), states.amax(0)])
+    np.testing.assert_allclose(backbone.pooled(ITEMS[:1])[0], expected, atol=1e-5)
+    with pytest.raises(CannotSplit, match="layers is 2; the model has 2"):
+        RewardBackbone.fresh(config_of(models, "lm", layers=2), models)
 
 
 @pytest.mark.parametrize("name", ["lm", "encoder"])

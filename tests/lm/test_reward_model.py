@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from rlhf.lm.configs import RewardConfig
 from rlhf.lm.data import Dataset, Judgment, Record, Task
 from rlhf.lm.features import Features
 from rlhf.lm.folders import new_folder
+from rlhf.lm.inputs import length_powers
+from rlhf.lm.reward_inputs import lengths_of
 from rlhf.lm.reward_model import RewardModel, fit, read_report
 from rlhf.lm.reward_report import RewardReport
 from tests.tiny import make_tiny_model
@@ -260,10 +263,58 @@ def test_length_is_a_covariate_only_where_it_is_asked_for(features: Features, tm
     data = Dataset(tasks, tuple(judgments))
     config = dataclasses.replace(CONFIG, l2=10000.0)
     blind = train(data, features, tmp_path / "blind", config)
-    sighted = train(data, features, tmp_path / "sighted", dataclasses.replace(config, use_length=True))
+    sighted = train(data, features, tmp_path / "sighted", dataclasses.replace(config, length="given"))
     assert blind.accuracy is not None and sighted.accuracy is not None
     assert sighted.accuracy.value == 1.0 > blind.accuracy.value
     assert sighted.length_correlation > max(blind.length_correlation, 0.9)
+
+
+def test_balanced_pairs_teach_less_of_length(features: Features, tmp_path: Path) -> None:
+    """The longer completion wins three times of four, whatever it says."""
+    tasks = {str(n): Task(id=str(n), text=f"Task {n}", held_out=n < 20) for n in range(60)}
+    judgments = [
+        Judgment(str(n), str(n), "bob", ("list " * (2 + n % 4), "word " * 12), (2, 1) if n % 4 else (1, 2))
+        for n in range(60)
+    ]
+    data = Dataset(tasks, tuple(judgments))
+    found = {
+        length: train(data, features, tmp_path / length, dataclasses.replace(CONFIG, length=length))
+        for length in ("as_is", "balanced")
+    }
+    assert found["balanced"].length_correlation < found["as_is"].length_correlation - 0.1
+
+
+def test_length_can_be_taken_out_of_a_model_that_is_saved(
+    features: Features, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over its training completions the scores have nothing left that a cubic in log-length explains."""
+    monkeypatch.setattr(backbones, "best_dtype", lambda: torch.float32)
+    config = dataclasses.replace(CONFIG, length="removed", inputs="max, text")
+    data = dataset()
+    train(data, features, tmp_path / "removed", config)
+    model = RewardModel.load(tmp_path / "removed", models)
+    assert model.features.names == ("max", "text")
+    judged = data.judgments_on(held_out=False)
+    items = list(dict.fromkeys((data.tasks[j.task_id], text) for j in judged for text in j.completions))
+    scores = model.score(items)[0]
+    design = np.c_[length_powers(lengths_of(items)), np.ones(len(items))]
+    explained = design @ np.linalg.lstsq(design, scores, rcond=None)[0]
+    np.testing.assert_allclose(explained, 0, atol=1e-4)
+    assert scores.std() > 0.5
+
+
+def test_a_model_saved_when_length_was_a_switch_still_loads(
+    trained: tuple[RewardReport, Path], models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backbones, "best_dtype", lambda: torch.float32)
+    shutil.copytree(trained[1], tmp_path / "old")
+    manifest = json.loads((tmp_path / "old" / "manifest.json").read_text())
+    del manifest["config"]["length"]
+    manifest["config"]["use_length"] = False
+    (tmp_path / "old" / "manifest.json").write_text(json.dumps(manifest))
+    items = [(Task("1", "t"), "Write a word.")]
+    old, new = (RewardModel.load(folder, models) for folder in (tmp_path / "old", trained[1]))
+    np.testing.assert_array_equal(old.score(items), new.score(items))
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,17 @@ def test_settings_that_make_no_sense_are_refused_by_name(project: Project, confi
 
 
 def test_text_from_a_form_is_read(ranked: Project):
-    run = runs.start_reward(project=ranked, config={"heads": "3", "use_length": "on", "l2": "1.5"})
-    assert (run.config["heads"], run.config["use_length"], run.config["l2"]) == (3, True, 1.5)
+    run = runs.start_reward(project=ranked, config={"heads": "3", "length": "given", "l2": "1.5"})
+    assert (run.config["heads"], run.config["length"], run.config["l2"]) == (3, "given", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("config", "named"), [({"length": "halved"}, "length"), ({"inputs": "max, smell"}, "smell")]
+)
+def test_an_unknown_input_or_use_of_length_is_refused(ranked: Project, config: dict, named: str):
+    with pytest.raises(CannotStart, match=named):
+        runs.start_reward(project=ranked, config=config)
+    assert not Run.objects.exists()
 
 
 @pytest.mark.parametrize("model", ["/nowhere/model", "./nowhere", "~/nowhere.gguf", "model.gguf"])

@@ -248,9 +248,11 @@ def test_a_number_out_of_bounds_is_named(manager: Client, ranked: Project):
 
 
 def test_the_reward_form_reaches_the_config(manager: Client, ranked: Project):
-    manager.post("/projects/support/runs/start/reward/", {"heads": "3", "l2": "2.5", "use_length": "on"})
+    sent = {"heads": "3", "l2": "2.5", "length": "removed", "inputs": "max, text"}
+    manager.post("/projects/support/runs/start/reward/", sent)
     config = Run.objects.get().config
-    assert (config["heads"], config["l2"], config["use_length"], config["steps"]) == (3, 2.5, True, 60)
+    assert (config["heads"], config["l2"], config["steps"]) == (3, 2.5, 60)
+    assert (config["length"], config["inputs"]) == ("removed", "max, text")
 
 
 def test_a_second_start_is_refused_while_one_goes_on(manager: Client, project: Project):

@@ -9,6 +9,7 @@ from annotator.models import Project
 from rlhf import runs
 from rlhf.management.following import RunCommand, settings_from
 from rlhf.models import Run
+from rlhf.stage_configs import CHOICES
 
 
 class Command(RunCommand):
@@ -18,11 +19,12 @@ class Command(RunCommand):
         parser.add_argument("--heads", type=int)
         parser.add_argument("--steps", type=int)
         parser.add_argument("--l2", type=float)
-        parser.add_argument("--use-length", action="store_const", const=True)
+        parser.add_argument("--inputs", help="names from rlhf/lm/inputs.py, with commas between")
+        parser.add_argument("--length", choices=CHOICES["length"])
         parser.add_argument("--seed", type=int)
 
     def start(self, project: Project, options: dict[str, Any]) -> Run:
-        config = settings_from(options, "heads", "steps", "l2", "use_length", "seed")
+        config = settings_from(options, "heads", "steps", "l2", "inputs", "length", "seed")
         return runs.start_reward(project=project, config=config)
 
     def report(self, run: Run) -> None:

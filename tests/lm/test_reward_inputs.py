@@ -1,0 +1,35 @@
+"""What becomes of length: pairs weighed so that it tells nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlhf.lm.reward_heads import PairArrays
+from rlhf.lm.reward_inputs import balanced
+
+LENGTHS = np.array([10.0, 20.0, 20.0])  # of rows 0, 1 and 2
+
+
+def pairs(*outcomes: float, second: int = 1, weights: tuple[float, ...] = ()) -> PairArrays:
+    """Row 0 against a longer one."""
+    number = len(outcomes)
+    zeros = np.zeros(number, np.int64)
+    return PairArrays(
+        zeros, zeros + second, np.array(outcomes), zeros, zeros, weights=np.array(weights, dtype=np.float64)
+    )
+
+
+def test_the_longer_one_wins_half_of_the_weight() -> None:
+    # the longer one wins three of four: 4 / (2 * 3) each, and 4 / (2 * 1) where it loses
+    np.testing.assert_allclose(balanced(pairs(0, 0, 0, 1), LENGTHS).weights, [2 / 3, 2 / 3, 2 / 3, 2])
+    # weights of their own: 1 + 1 + 2 against 2, so 6 / 8 and 6 / 4 times what they were
+    told = balanced(pairs(0, 0, 0, 1, weights=(1, 1, 2, 2)), LENGTHS).weights
+    np.testing.assert_allclose(told, [0.75, 0.75, 1.5, 3])
+
+
+def test_ties_equal_lengths_and_one_sided_pairs_stay_as_they_are() -> None:
+    np.testing.assert_allclose(balanced(pairs(0, 1, 0.5), LENGTHS).weights, [1, 1, 1])
+    one_sided = pairs(0, 0)
+    assert balanced(one_sided, LENGTHS) is one_sided
+    equal = PairArrays(*(np.array([n]) for n in (1, 2)), np.array([1.0]), *(np.zeros(1, np.int64),) * 2)
+    assert balanced(equal, LENGTHS) is equal
