@@ -33,7 +33,7 @@ CHUNK = 64
 """Texts encoded between two looks at whether to go on."""
 ROUNDS = 20
 """Most rounds of five L-BFGS iterations: from nothing about ten are needed, from the last heads two."""
-SETTLED = 0.03
+SETTLED = 0.01
 """It ends when a round moved no score by more than this share of their spread."""
 GROWN = 1.5
 """The basis is made anew when it has become so many times as wide: until then new columns are just added."""

@@ -118,6 +118,7 @@ class _Votes:
         self.mass = float((self.importance[:, self.pair] * self.weights).sum())
         self.tied = (self.outcomes == 0.5)[:, None]
         self.side = torch.where(self.outcomes == 0, -1.0, 1.0).double()[:, None]  # 1: the first is better
+        self.is_plain = not self.tied.any() and not self.strengths.any()
         self.is_said = bool(((self.outcomes == 0) | (self.outcomes == 0.5) | (self.outcomes == 1)).all())
 
     def cuts(self, cuts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -280,13 +281,12 @@ def fit_heads(
         margins = means.unsqueeze(-1) + learned.log_spread.exp()[:, None, None] * points  # (K, U, Q)
         theirs, trust = margins[:, votes.pair], learned.log_odds[:, votes.who].unsqueeze(-1)  # (K, P, Q)
         outcomes = votes.outcomes[:, None]
-        tied = ties == "davidson" and strength == "ignored"
-        if strength == "graded" and votes.is_said:
-            low, high = votes.cuts(learned.cuts)
+        if votes.is_said and (strength == "graded" or votes.is_plain):
+            low, high = votes.cuts(learned.cuts if strength == "graded" else torch.zeros_like(learned.cuts))
             said = torch.log(graded_likelihood(votes.side * theirs, trust.sigmoid(), low, high))
-        elif tied and votes.is_said:
-            log_tie = learned.log_tie[:, None, None]
-            said = torch.log(davidson_likelihood(votes.side * theirs, trust.sigmoid(), votes.tied, log_tie))
+        elif votes.is_said and strength == "ignored" and ties == "davidson":
+            nu = learned.log_tie[:, None, None]
+            said = torch.log(davidson_likelihood(votes.side * theirs, trust.sigmoid(), votes.tied, nu))
         elif strength == "graded":
             cuts = learned.cuts.T[:, :, None, None]
             said = graded_log_likelihood(theirs, trust, outcomes, votes.strengths[:, None], cuts)
