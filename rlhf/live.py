@@ -39,9 +39,7 @@ class ClaimLost(Exception):
 def sweep() -> int:
     """Count what is new, let go of dead workers' claims, send what is due; how many went out."""
     for project_id in _without_row():
-        LiveHeads.objects.get_or_create(
-            project_id=project_id, defaults={"every": settings.REFIT_EVERY, "counted": _newest_ranking()}
-        )
+        _row(project_id)
     count_new()
     silent = LiveHeads.objects.exclude(worker="").filter(heartbeat_at__lt=_ago(settings.REFIT_STALE_SECONDS))
     silent.update(**FREE, fresh=Greatest("fresh", "every"))  # due at once: it may have died in the middle
@@ -75,14 +73,14 @@ def due(row: LiveHeads) -> Checkpoint | None:
 
 
 def set_every(project: Project, every: int) -> None:
-    """After how many new rankings heads are refitted from now on; 0: never. Raises ValueError."""
-    if not 0 <= every <= MOST:
-        raise ValueError(f"between 0 and {MOST}")
-    LiveHeads.objects.update_or_create(
-        project=project,
-        defaults={"every": every},
-        create_defaults={"every": every, "counted": _newest_ranking()},
-    )
+    """After how many new rankings heads are refitted from now on; 0: never."""
+    _row(project.pk)
+    LiveHeads.objects.filter(project=project).update(every=every)
+
+
+def of(project: Project) -> LiveHeads | None:
+    """What there is to say of a project's refits: from its first reward model on."""
+    return _row(project.pk) if runs.latest_reward(project) else None
 
 
 class Claim:
@@ -132,6 +130,14 @@ class Claim:
 
     def _end(self, **fields: Any) -> None:
         LiveHeads.objects.filter(pk=self.row.pk, worker=self.token).update(**FREE, **fields)
+
+
+def _row(project_id: int) -> LiveHeads:
+    """The project's row; made when first needed, with nothing counted as new."""
+    row, _made = LiveHeads.objects.select_related("checkpoint").get_or_create(
+        project_id=project_id, defaults={"every": settings.REFIT_EVERY, "counted": _newest_ranking()}
+    )
+    return row
 
 
 def _send(row: LiveHeads) -> bool:

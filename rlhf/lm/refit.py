@@ -33,8 +33,9 @@ CHUNK = 64
 """Texts encoded between two looks at whether to go on."""
 ROUNDS = 20
 """Most rounds of five L-BFGS iterations: from nothing about ten are needed, from the last heads two."""
-SETTLED = 0.01
-"""It ends when a round moved no score by more than this share of their spread."""
+SETTLED = 0.02
+"""It ends when a round moved no score by more than this share of their spread. The unit itself, which trades
+with the spread of the pairs' own deviations, may still drift: it is taken out in the end."""
 GROWN = 1.5
 """The basis is made anew when it has become so many times as wide: until then new columns are just added."""
 PAIR_CURVATURE = 0.1
@@ -153,15 +154,15 @@ class Refitter:
         )
         before = np.zeros((len(self.standard), self.config.heads))
         if self._last is not None:
-            before = self.standard @ self._last.weights.T
+            before = _of_spread_1(self.standard @ self._last.weights.T)
         number = 0
         for fitted in rounds:
             number += 1
-            after = self._turned @ fitted.weights.T  # (C, K)
+            after = _of_spread_1(self._turned @ fitted.weights.T)  # (C, K)
             moved = float(np.abs(after - before).max())
             before = after
             between()
-            if moved <= SETTLED * float(after.std()):
+            if moved <= SETTLED:
                 break
         self._last = dataclasses.replace(fitted, weights=fitted.weights @ basis.back.T)
         return self._in_its_unit(
@@ -201,6 +202,12 @@ class Refitter:
         )
         bar = float((fitted.bar / spread - heads.offsets).mean()) if asked else None
         return Refitted(heads, bar, rankings, rounds)
+
+
+def _of_spread_1(scores: Floats) -> Floats:
+    """Scores (C, K) in units of the spread of their mean."""
+    scaled: Floats = scores / (float(scores.mean(1).std()) or 1.0)
+    return scaled
 
 
 def save(folder: Path, model: RewardModel, config: RewardConfig, refitted: Refitted, **fields: Any) -> None:
