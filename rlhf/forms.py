@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from annotator.models import Project, User
 from rlhf import runs
-from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
 from rlhf.live import MOST
+from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import BOUNDS
 

@@ -33,7 +33,7 @@ CHUNK = 64
 """Texts encoded between two looks at whether to go on."""
 ROUNDS = 20
 """Most rounds of five L-BFGS iterations: from nothing about ten are needed, from the last heads two."""
-SETTLED = 0.02
+SETTLED = 0.03
 """It ends when a round moved no score by more than this share of their spread. The unit itself, which trades
 with the spread of the pairs' own deviations, may still drift: it is taken out in the end."""
 GROWN = 1.5

@@ -54,7 +54,7 @@ def refits(request: PersonRequest, slug: str) -> HttpResponse:
     project = project_for(request.user, slug, *MANAGERS)
     form = RefitForm(request.POST)
     if not form.is_valid():
-        messages.error(request, " ".join(form.errors["every"]))
+        messages.error(request, " ".join(map(str, form.errors["every"])))
     else:
         live.set_every(project, form.cleaned_data["every"])
         messages.success(request, _("Saved."))
