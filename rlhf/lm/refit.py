@@ -31,11 +31,13 @@ Floats = npt.NDArray[np.float64]
 
 CHUNK = 64
 """Texts encoded between two looks at whether to go on."""
-ROUNDS = 20
-"""Most rounds of five L-BFGS iterations: from nothing about ten are needed, from the last heads two."""
+ROUNDS = 40
+"""Most rounds of five L-BFGS iterations: from nothing tens are needed, from the last heads one to three."""
 SETTLED = 0.03
 """It ends when a round moved no score by more than this share of their spread. The unit itself, which trades
 with the spread of the pairs' own deviations, may still drift: it is taken out in the end."""
+FIRST_SETTLED = 0.002
+"""The same for heads from nothing: what they still lacked would move under every later refit."""
 GROWN = 1.5
 """The basis is made anew when it has become so many times as wide: until then new columns are just added."""
 PAIR_CURVATURE = 0.1
@@ -155,6 +157,7 @@ class Refitter:
         before = np.zeros((len(self.standard), self.config.heads))
         if self._last is not None:
             before = _of_spread_1(self.standard @ self._last.weights.T)
+        settled = FIRST_SETTLED if self._last is None else SETTLED
         number = 0
         for fitted in rounds:
             number += 1
@@ -162,7 +165,7 @@ class Refitter:
             moved = float(np.abs(after - before).max())
             before = after
             between()
-            if moved <= SETTLED:
+            if moved <= settled:
                 break
         self._last = dataclasses.replace(fitted, weights=fitted.weights @ basis.back.T)
         return self._in_its_unit(
