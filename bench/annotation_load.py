@@ -46,7 +46,7 @@ def main() -> int:
         print(f"{options.database}, {options.comparisons:,} comparisons, filled in {took:.1f} s", flush=True)
         if options.all_processes:
             site.start_redis()
-            for queue in ("light", "model"):
+            for queue in ("light", "model", "refit"):
                 site.start_worker(queue)
             site.start_beat()
         web = load_site.Web(site)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from annotator.models import Project, User
 from rlhf import runs
+from rlhf.live import MOST
 from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
 from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
@@ -204,3 +205,9 @@ FORMS: dict[str, type[StartForm]] = {
     Run.Kind.EVALUATION: EvaluationForm,
     Run.Kind.SCORING: ScoringForm,
 }
+
+
+class RefitForm(forms.Form):
+    """After how many new rankings the reward heads are refitted."""
+
+    every = forms.IntegerField(min_value=0, max_value=MOST)

@@ -235,6 +235,56 @@ class Score(models.Model):
         return f"{self.mean:.3f}"
 
 
+class LiveHeads(models.Model):
+    """A project's newest reward heads, refitted while people rank; and whose turn that is (live.py)."""
+
+    project = models.OneToOneField("annotator.Project", models.CASCADE, related_name="live_heads")
+    every = models.PositiveIntegerField(help_text="Refitted after so many new rankings; 0: never.")
+    fresh = models.PositiveIntegerField(default=0, help_text="Rankings that were given since the last refit.")
+    counted = models.PositiveBigIntegerField(default=0, help_text="The newest ranking that was counted.")
+    checkpoint = models.ForeignKey(
+        Checkpoint, models.CASCADE, null=True, blank=True, related_name="+", help_text="Whose heads they are."
+    )
+    rankings = models.PositiveIntegerField(default=0, help_text="How many they were fitted to.")
+    refits = models.PositiveIntegerField(default=0)
+    refitted_at = models.DateTimeField(null=True, blank=True)
+    seconds = models.FloatField(null=True, blank=True, help_text="From the claim to the stored scores.")
+    error = models.CharField(max_length=300, blank=True, help_text="Why the last refit came to nothing.")
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When it was last put on the broker.")
+    worker = models.CharField(max_length=200, blank=True, help_text="Who refits them now.")
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "live heads"
+
+    def __str__(self) -> str:
+        return f"live heads of {self.project}"
+
+    @property
+    def folder(self) -> str:
+        """Where they lie, relative to var/: beside the checkpoint whose heads they are."""
+        return live_folder(self.checkpoint) if self.checkpoint else ""
+
+
+def live_folder(checkpoint: Checkpoint) -> str:
+    """Where the refitted heads of a reward checkpoint lie, relative to var/."""
+    return f"{checkpoint.folder}-live"
+
+
+class LiveScore(models.Model):
+    """What the refitted heads say of a completion: the newest only, made by this refit of `heads`."""
+
+    heads = models.ForeignKey(LiveHeads, models.CASCADE, related_name="scores")
+    completion = models.OneToOneField("annotator.Completion", models.CASCADE, related_name="live_score")
+    checkpoint = models.ForeignKey(Checkpoint, models.CASCADE, related_name="+")
+    refit = models.PositiveIntegerField(help_text="The number of the refit, counted by the heads.")
+    mean = models.FloatField()
+    std = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f}"
+
+
 class Evaluation(models.Model):
     """Old policy against new on held-out prompts."""
 

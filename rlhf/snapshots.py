@@ -26,7 +26,7 @@ CHUNK = 2000
 def freeze(project: Project) -> Snapshot:
     """The snapshot of the project as it is now: a new one, or the one that says the same."""
     prompts = project.prompts.order_by("pk")
-    rankings = _rankings(project)
+    rankings = votes_of(project)
     newest = rankings.aggregate(newest=Max("pk"))["newest"] or 0
     counts = {"prompts": 0, "held_out_prompts": 0, "rankings": 0, "simulated": 0}
 
@@ -77,7 +77,8 @@ def task_of(prompt: Prompt) -> Task:
     )
 
 
-def _rankings(project: Project) -> QuerySet[Ranking]:
+def votes_of(project: Project) -> QuerySet[Ranking]:
+    """The rankings that a reward model learns from, or is judged by."""
     live = Ranking.objects.votes().filter(
         comparison__project=project, verdict__in=[Verdict.RANKED, Verdict.ALL_BAD]
     )
@@ -87,10 +88,11 @@ def _rankings(project: Project) -> QuerySet[Ranking]:
 def _judgments(project: Project, rankings: QuerySet[Ranking]) -> Iterator[Judgment]:
     rows = rankings.iterator(CHUNK)
     while batch := list(islice(rows, CHUNK)):
-        yield from _judgments_of(project, batch)
+        yield from judgments_of(project, batch)
 
 
-def _judgments_of(project: Project, batch: Sequence[Ranking]) -> Iterator[Judgment]:
+def judgments_of(project: Project, batch: Sequence[Ranking]) -> Iterator[Judgment]:
+    """Rankings as the models see them."""
     ids = {int(key) for ranking in batch for key in ranking.order}
     texts = dict(Completion.objects.filter(pk__in=ids).values_list("pk", "text"))
     for ranking in batch:

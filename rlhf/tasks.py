@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
 from celery import shared_task
 
-from rlhf import execution, runs
+from rlhf import execution, live, runs
 from rlhf.models import Run
 
 
@@ -21,6 +22,19 @@ def sweep_runs() -> None:
     """Give the runs of dead workers back to the queue; send what waits."""
     execution.requeue_stale()
     runs.send_waiting()
+
+
+@shared_task(name="rlhf.tasks.sweep_refits")
+def sweep_refits() -> None:
+    """Count the new rankings; send the projects whose reward heads are due."""
+    live.sweep()
+
+
+@shared_task(name="rlhf.tasks.refit_heads")
+def refit_heads(project_id: int) -> None:
+    """Refit a project's reward heads, if they are due. Sent twice, or to two workers, it is done once."""
+    refit: Callable[[int], bool] = import_module("rlhf.refitting").refit
+    refit(project_id)
 
 
 def stage_of(kind: str) -> execution.Stage:

@@ -61,7 +61,16 @@ def test_it_refuses_to_start_without_secrets():
 
 
 def test_every_process_of_the_design_is_there_once():
-    assert set(COMPOSE["services"]) == {"database", "redis", "setup", "web", "light", "model", "beat"}
+    assert set(COMPOSE["services"]) == {
+        "database",
+        "redis",
+        "setup",
+        "web",
+        "light",
+        "model",
+        "refit",
+        "beat",
+    }
     assert all(service["image"] == "prefloop" for service in OURS.values())
 
 
@@ -107,7 +116,7 @@ def test_its_services_run_the_loop_on_postgres_and_redis(tmp_path, postgres_url)
         assert setup.returncode == 0, setup.stderr
         password = re.search(r"^\s*manager\s+(\S+)", setup.stdout, re.MULTILINE).group(1)
         start("web", "--port", str(port), "--host", "127.0.0.1")
-        for name in ("light", "model", "beat"):
+        for name in ("light", "model", "refit", "beat"):
             start(name)
 
         address = f"http://127.0.0.1:{port}"
@@ -146,5 +155,5 @@ def test_its_services_run_the_loop_on_postgres_and_redis(tmp_path, postgres_url)
         assert completions >= prompts
     database.close()
     shutil.rmtree(tmp_path / "tiny")
-    for name in ("web", "light", "model", "beat"):
+    for name in ("web", "light", "model", "refit", "beat"):
         assert "Traceback" not in log(name).read_text(errors="replace"), log(name).read_text()[-3000:]

@@ -1,4 +1,4 @@
-"""The Celery application: two queues, `light` and `model`; tasks carry ids only."""
+"""The Celery application: three queues, `light`, `model` and `refit`; tasks carry ids only."""
 
 import os
 

@@ -170,6 +170,7 @@ def processes(host: str, port: int, var: Path) -> dict[str, list[str]]:
         "web": [*keep, *servers.web_command(host=host, port=port)],
         "light": [*keep, *servers.worker_command("light")],
         "model": [*keep, *servers.worker_command("model")],
+        "refit": [*keep, *servers.worker_command("refit")],
         "beat": [*keep, *servers.beat_command()],
     }
     if not os.environ.get("REDIS_URL"):

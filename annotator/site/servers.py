@@ -57,8 +57,9 @@ def redis_command(var: Path) -> list[str]:
 
 
 def worker_command(queue: str) -> list[str]:
-    """A Celery worker. `model` runs alone in its process, so that it hears a signal between two steps."""
-    concurrency = ["--pool", "solo"] if queue == "model" else ["--pool", "threads", "--concurrency", "2"]
+    """A Celery worker. One with a model does one thing at a time: it hears a signal between two steps."""
+    threads = ["--pool", "threads", "--concurrency", "2"]
+    concurrency = threads if queue == "light" else ["--pool", "solo"]
     name = ["--hostname", f"{queue}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [*_celery("worker"), "--queues", queue, *concurrency, *name]
 
@@ -140,7 +141,7 @@ def main() -> None:
     web.add_argument("--workers", type=int, default=WEB_PROCESSES, help="processes (default %(default)s)")
     web.add_argument("--threads", type=int, default=WEB_THREADS, help="threads each (default %(default)s)")
     worker = kinds.add_parser("worker", help="a Celery worker")
-    worker.add_argument("queue", choices=["light", "model"])
+    worker.add_argument("queue", choices=["light", "model", "refit"])
     kinds.add_parser("beat", help="the clock that sends periodic tasks")
     chosen = parser.parse_args()
     if chosen.kind == "web":

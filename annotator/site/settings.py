@@ -176,7 +176,10 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "light"
-CELERY_TASK_ROUTES = {"rlhf.tasks.execute_run": {"queue": "model"}}
+CELERY_TASK_ROUTES = {
+    "rlhf.tasks.execute_run": {"queue": "model"},
+    "rlhf.tasks.refit_heads": {"queue": "refit"},
+}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 7 * 24 * 3600,  # longer than the longest run, or a run would start twice
     "socket_timeout": 10,
@@ -193,6 +196,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-imports": {"task": "annotator.tasks.sweep_imports", "schedule": 10.0},
     "sweep-quality": {"task": "annotator.tasks.sweep_quality", "schedule": 60.0},
     "sweep-runs": {"task": "rlhf.tasks.sweep_runs", "schedule": 5.0},
+    "sweep-refits": {"task": "rlhf.tasks.sweep_refits", "schedule": 0.5},
 }
 
 # Models. A name is an embedded model, a folder with safetensors, or a .gguf file.
@@ -204,6 +208,10 @@ MODELS_DIR = Path(env.str("MODELS_DIR", str(VAR / "models")))
 RUN_HEARTBEAT_SECONDS = env.int("RUN_HEARTBEAT_SECONDS", default=5)
 RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=20)
 """A running run whose heart has not beaten for so long goes back to the queue."""
+REFIT_EVERY = env.int("REFIT_EVERY", default=10)
+"""New rankings after which a project's reward heads are refitted, until its manager says another number."""
+REFIT_STALE_SECONDS = env.int("REFIT_STALE_SECONDS", default=60)
+"""A refit that has given no sign of life for so long may be done by another worker."""
 
 # API
 REST_FRAMEWORK = {

@@ -87,6 +87,11 @@ def verdicts_of(judgments: Sequence[Judgment], indices: Indices) -> RankingArray
     """Whether each judgment found all bad; None if none did: then perhaps nobody was asked."""
     if not any(judgment.all_bad for judgment in judgments):
         return None
+    return verdict_rows(judgments, indices)
+
+
+def verdict_rows(judgments: Sequence[Judgment], indices: Indices) -> RankingArrays:
+    """Whether each judgment found all bad, whoever did."""
     rows, _ = _table(judgments, [list(dict.fromkeys(j.completions)) for j in judgments], indices)
     all_bad = np.array([float(judgment.all_bad) for judgment in judgments])
     return RankingArrays(rows, *_whose(judgments, indices), all_bad=all_bad)

@@ -17,7 +17,10 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from rlhf.lm.reward_loss import (
+    CERTAIN,
     bar_log_likelihood,
+    davidson_likelihood,
+    graded_likelihood,
     graded_log_likelihood,
     order_log_likelihood,
     vote_log_likelihood,
@@ -113,6 +116,18 @@ class _Votes:
         self.left, self.right = torch.from_numpy(unique[:, 0].copy()), torch.from_numpy(unique[:, 1].copy())
         self.importance = torch.from_numpy(importance)[:, torch.from_numpy(at)]  # (K, U)
         self.mass = float((self.importance[:, self.pair] * self.weights).sum())
+        self.tied = (self.outcomes == 0.5)[:, None]
+        self.side = torch.where(self.outcomes == 0, -1.0, 1.0).double()[:, None]  # 1: the first is better
+        self.is_plain = not self.tied.any() and not self.strengths.any()
+        self.is_said = bool(((self.outcomes == 0) | (self.outcomes == 0.5) | (self.outcomes == 1)).all())
+
+    def cuts(self, cuts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Between which cuts d lies by each vote, from (K, 3) of them. Shapes: (K, P, 1) each."""
+        edges = torch.cat([-cuts[:, :1], cuts, torch.full_like(cuts[:, :1], CERTAIN)], 1)
+        strengths = self.strengths.long()
+        low = torch.where(self.tied[:, 0], 0, strengths.clamp(min=1))
+        high = torch.where(self.tied[:, 0], 1, torch.where(strengths == 0, 4, strengths + 1))
+        return edges[:, low].unsqueeze(-1), edges[:, high].unsqueeze(-1)
 
 
 class _Parameters:
@@ -130,6 +145,7 @@ class _Parameters:
         self.first_gaps = self.log_gaps.clone()
         if start is not None:
             self._continue(start)
+        self.units = [torch.ones(())] * 6
         self.all = [
             self.weights,
             self.log_odds,
@@ -140,6 +156,19 @@ class _Parameters:
         ]
         for tensor in self.all:
             tensor.requires_grad_()
+
+    def measure(self, units: Sequence[torch.Tensor]) -> None:
+        """Learn what is learned in these units, one a tensor of `all`: the values stay as they are."""
+        self.units = list(units)
+        self.all = [
+            (tensor.detach() / unit).requires_grad_() for tensor, unit in zip(self.all, units, strict=True)
+        ]
+        self.unfold()
+
+    def unfold(self) -> None:
+        """Make the values anew from what is learned; before each evaluation."""
+        values = [tensor * unit for tensor, unit in zip(self.all, self.units, strict=True)]
+        self.weights, self.log_odds, self.log_spread, self.log_tie, self.log_gaps, self.bar = values
 
     def _continue(self, start: Heads) -> None:
         """From other heads of the same features, of whose annotators these have the first ones too."""
@@ -161,14 +190,14 @@ class _Parameters:
         rising: torch.Tensor = torch.cumsum(self.log_gaps.exp(), 1)
         return rising
 
-    def log_prior(self, l2: float) -> torch.Tensor:
+    def log_prior(self, l2: float | torch.Tensor) -> torch.Tensor:
         a, b = RELIABILITY_PRIOR
         reliability = (a - 1) * logsigmoid(self.log_odds) + (b - 1) * logsigmoid(-self.log_odds)
         spread = (self.log_spread - np.log(SPREAD)) / SPREAD_SD
         gaps = (self.log_gaps - self.first_gaps) / CUTS_SD
         others = spread.square().sum() + (self.log_tie / TIE_SD).square().sum()
         others = others + gaps.square().sum() + (self.bar / BAR_SD).square().sum()
-        prior: torch.Tensor = reliability.sum() - others / 2 - l2 / 2 * self.weights.square().sum()
+        prior: torch.Tensor = reliability.sum() - others / 2 - (l2 / 2 * self.weights.square()).sum()
         return prior
 
     def heads(self, loss: float) -> Heads:
@@ -191,7 +220,7 @@ def fit_heads(
     pairs: PairArrays,
     *,
     heads: int,
-    l2: float,
+    l2: float | Floats,
     steps: int,
     seed: int,
     annotators: int | None = None,
@@ -201,11 +230,15 @@ def fit_heads(
     orders: RankingArrays | None = None,
     verdicts: RankingArrays | None = None,
     start: Heads | None = None,
+    importance: Floats | None = None,
+    scaled: bool = False,
 ) -> Iterator[Heads]:
     """Fit by L-BFGS; yields the heads after each few iterations, the last time when it ends.
 
-    `features` is (C, D), standardised. Heads differ by a Bayesian bootstrap over tasks (Rubin 1981): each
-    weighs the tasks anew. A single head weighs all alike. `ties` is "half" or "davidson"; `strength`
+    `features` is (C, D), standardised; `l2` one penalty, or one a column. Heads differ by a Bayesian
+    bootstrap over tasks (Rubin 1981): each weighs the tasks anew, or as `importance` (heads, tasks) says. A
+    single head weighs all alike. `scaled` steps by about how curved the loss is along what is not a weight:
+    for features that are so scaled themselves. `ties` is "half" or "davidson"; `strength`
     "graded" (then ties are Rao and Kupper's), "margin" (`margin` for each level above the first) or
     "ignored". `orders` are learned from as wholes (Plackett-Luce), `verdicts` as all bad or not.
     `start` continues other heads. Raises ValueError where there is nothing to fit, or on an unknown name.
@@ -216,7 +249,11 @@ def fit_heads(
         raise ValueError(f"unknown way to read ties ({ties}) or strength ({strength})")
     x = torch.from_numpy(features).double()  # (C, D)
     groups = [group for group in (pairs, orders, verdicts) if group is not None and len(group)]
-    shares = _task_weights([group.tasks for group in groups], heads, seed)  # each (K, rows of the group)
+    of_tasks = [group.tasks for group in groups]
+    if importance is not None:
+        shares = [importance[:, tasks] for tasks in of_tasks]
+    else:
+        shares = _task_weights(of_tasks, heads, seed)  # each (K, rows of the group)
     people = annotators or 1 + max(int(group.annotators.max()) for group in groups)
     learned = _Parameters(heads, x.shape[1], people, start)
     votes: _Votes | None = None
@@ -230,8 +267,11 @@ def fit_heads(
         ties = "half"  # nobody said it, perhaps nobody could: then it has no probability
     if not pairs.strengths.any() and strength == "graded":
         strength = "ignored"
+    penalty = torch.from_numpy(l2) if isinstance(l2, np.ndarray) else l2
     nodes, masses = np.polynomial.hermite_e.hermegauss(NODES)
     points, log_masses = torch.from_numpy(nodes), torch.from_numpy(np.log(masses / masses.sum()))
+    if scaled:
+        learned.measure(_units(groups, people))
     optimiser = torch.optim.LBFGS(learned.all, max_iter=STEPS_A_ROUND, line_search_fn="strong_wolfe")
     mass = (votes.mass if votes else 0.0) + sum(float(share.sum()) for _, share in rankings)
     log_likelihood = torch.zeros(())
@@ -241,7 +281,13 @@ def fit_heads(
         margins = means.unsqueeze(-1) + learned.log_spread.exp()[:, None, None] * points  # (K, U, Q)
         theirs, trust = margins[:, votes.pair], learned.log_odds[:, votes.who].unsqueeze(-1)  # (K, P, Q)
         outcomes = votes.outcomes[:, None]
-        if strength == "graded":
+        if votes.is_said and (strength == "graded" or votes.is_plain):
+            low, high = votes.cuts(learned.cuts if strength == "graded" else torch.zeros_like(learned.cuts))
+            said = torch.log(graded_likelihood(votes.side * theirs, trust.sigmoid(), low, high))
+        elif votes.is_said and strength == "ignored" and ties == "davidson":
+            nu = learned.log_tie[:, None, None]
+            said = torch.log(davidson_likelihood(votes.side * theirs, trust.sigmoid(), votes.tied, nu))
+        elif strength == "graded":
             cuts = learned.cuts.T[:, :, None, None]
             said = graded_log_likelihood(theirs, trust, outcomes, votes.strengths[:, None], cuts)
         else:
@@ -269,18 +315,35 @@ def fit_heads(
     def penalised_loss() -> float:
         nonlocal log_likelihood
         optimiser.zero_grad()
+        learned.unfold()
         scores = learned.weights @ x.T  # (K, C)
         log_likelihood = of_rankings(scores)
         if votes is not None:
             log_likelihood = log_likelihood + of_pairs(scores, votes)
-        loss = -log_likelihood - learned.log_prior(l2)
+        loss = -log_likelihood - learned.log_prior(penalty)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
     with torch.enable_grad():
         for _ in range(max(1, steps // STEPS_A_ROUND)):
             optimiser.step(penalised_loss)  # type: ignore[no-untyped-call]
+            learned.unfold()
             yield learned.heads(loss=-float(log_likelihood.detach()) / mass)
+
+
+def _units(groups: Sequence[PairArrays | RankingArrays], people: int) -> list[torch.Tensor]:
+    """About one over the root of the curvature that so many votes give each of `_Parameters.all`."""
+    theirs = sum(np.bincount(group.annotators, minlength=people) for group in groups)
+    count = float(np.sum(theirs))
+    curvatures = (
+        1.0,
+        0.03 * theirs + 1.0,
+        0.03 * count + 4,
+        0.1 * count + 1,
+        0.1 * count + 1,
+        0.1 * count + 1,
+    )
+    return [torch.as_tensor(1 / np.sqrt(curvature), dtype=torch.double) for curvature in curvatures]
 
 
 def last_heads(rounds: Iterator[Heads]) -> Heads:

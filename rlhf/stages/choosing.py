@@ -17,7 +17,7 @@ from rlhf.lm.checkpoints import BadCheckpoint
 from rlhf.lm.data import Task
 from rlhf.lm.reward_model import RewardModel
 from rlhf.lm.selection import Candidates, choose
-from rlhf.stages.loading import reward_of
+from rlhf.stages.loading import newest_reward_of
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def _reward(project: Project) -> RewardModel | None:
     if checkpoint is None:
         return None
     try:
-        return reward_of(checkpoint)
+        return newest_reward_of(checkpoint)
     except BadCheckpoint as error:  # comparisons at random are better than none
         log.warning("comparisons are chosen at random: %s", error)
         return None

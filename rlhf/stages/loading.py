@@ -7,9 +7,9 @@ from pathlib import Path
 from django.conf import settings
 
 from rlhf.lm.backbones import CausalLM, load_causal
-from rlhf.lm.checkpoints import load_policy
+from rlhf.lm.checkpoints import BadCheckpoint, load_policy
 from rlhf.lm.reward_model import RewardModel
-from rlhf.models import Checkpoint
+from rlhf.models import Checkpoint, live_folder
 
 
 def needed(checkpoint: Checkpoint | None) -> Checkpoint:
@@ -35,6 +35,15 @@ def folder_of(checkpoint: Checkpoint) -> Path:
 def reward_of(checkpoint: Checkpoint) -> RewardModel:
     """The reward model of a checkpoint, for texts that are seen once: their features are not kept."""
     return RewardModel.load(folder_of(checkpoint), settings.MODELS_DIR)
+
+
+def newest_reward_of(checkpoint: Checkpoint) -> RewardModel:
+    """The reward model with its heads as last refitted; the features that it computes are kept."""
+    refitted: Path = settings.VAR / live_folder(checkpoint)
+    try:
+        return RewardModel.load(refitted, settings.MODELS_DIR, feature_cache())
+    except BadCheckpoint:  # there are none, or they are being replaced in this moment
+        return RewardModel.load(folder_of(checkpoint), settings.MODELS_DIR, feature_cache())
 
 
 def feature_cache() -> Path:

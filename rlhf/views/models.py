@@ -11,7 +11,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.requests import PersonRequest
-from rlhf import lineage, runs, selection_page
+from rlhf import lineage, live, runs, selection_page
+from rlhf.forms import RefitForm
 from rlhf.views.roles import manages
 
 
@@ -23,6 +24,8 @@ def index(request: PersonRequest, slug: str) -> HttpResponse:
         "project": project,
         "policies": lineage.policies_of(project),
         "rewards": lineage.rewards_of(project),
+        "live": live.of(project),
+        "most": live.MOST,
         "brought": selection_page.brought(project),
         "manages": manages(request.user, project),
     }
@@ -41,4 +44,18 @@ def promote(request: PersonRequest, slug: str, checkpoint_id: int) -> HttpRespon
         messages.error(request, str(error))
     else:
         messages.success(request, _("%(name)s writes the instructions from now on.") % {"name": checkpoint})
+    return redirect("models", slug)
+
+
+@require_POST
+@login_required
+def refits(request: PersonRequest, slug: str) -> HttpResponse:
+    """After how many new rankings the reward heads are refitted; 0 is never."""
+    project = project_for(request.user, slug, *MANAGERS)
+    form = RefitForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(map(str, form.errors["every"])))
+    else:
+        live.set_every(project, form.cleaned_data["every"])
+        messages.success(request, _("Saved."))
     return redirect("models", slug)

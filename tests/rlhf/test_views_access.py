@@ -28,6 +28,7 @@ FORMS = {"run-start": "/projects/support/runs/start/reward/"}  # managers alone
 POSTS = {  # managers alone, and only by POST
     "run-cancel": "/projects/support/runs/{run}/cancel/",
     "run-resume": "/projects/support/runs/{run}/resume/",
+    "refits": "/projects/support/models/refits/",
     "promote": "/projects/support/models/{checkpoint}/promote/",
 }
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from annotator.models import Event, Project, User
 from rlhf import runs
-from rlhf.models import Checkpoint, Run
+from rlhf.models import Checkpoint, LiveHeads, Run
 
 URL = "/projects/support/models/"
 
@@ -67,3 +68,36 @@ def test_names_are_shown_as_text(manager: Client, policy: Checkpoint):
     Checkpoint.objects.filter(pk=policy.pk).update(name="<img src=x>")
     content = manager.get(URL).content.decode()
     assert "&lt;img src=x&gt;" in content and "<img src=x>" not in content
+
+
+def test_it_says_when_the_heads_were_refitted_and_from_what(manager: Client, project: Project):
+    assert 'id="refits"' not in manager.get(URL).content.decode(), "there is no reward model yet"
+    reward = Checkpoint.objects.create(project=project, kind="reward", name="<b>r</b>", base_model="b")
+    content = manager.get(URL).content.decode()
+    assert "The heads have not been refitted yet." in content
+    assert "They are refitted after every 10 new rankings." in content
+    LiveHeads.objects.update(
+        checkpoint=reward, refits=2, rankings=1234, refitted_at=timezone.now(), seconds=0.84
+    )
+    content = manager.get(URL).content.decode()
+    assert "Heads of &lt;b&gt;r&lt;/b&gt; last refitted" in content and "in 0.8 s." in content
+    assert "1234 rankings" in content or "1,234 rankings" in content
+    LiveHeads.objects.update(error="<i>gone</i>")
+    assert "came to nothing: &lt;i&gt;gone&lt;/i&gt;" in manager.get(URL).content.decode()
+
+
+def test_a_manager_switches_refits_off_and_on(manager: Client, project: Project):
+    Checkpoint.objects.create(project=project, kind="reward", name="r", base_model="b")
+    content = manager.post(f"{URL}refits/", {"every": "0"}, follow=True).content.decode()
+    assert "Saved." in content and "Refitting is switched off." in content
+    manager.post(f"{URL}refits/", {"every": "25"})
+    assert LiveHeads.objects.get(project=project).every == 25
+
+
+@pytest.mark.parametrize("wrong", ["", "-1", "x", "100001"])
+def test_a_number_that_is_none_changes_nothing(manager: Client, project: Project, wrong: str):
+    Checkpoint.objects.create(project=project, kind="reward", name="r", base_model="b")
+    manager.get(URL)
+    response = manager.post(f"{URL}refits/", {"every": wrong}, follow=True)
+    assert "Saved." not in response.content.decode()
+    assert LiveHeads.objects.get(project=project).every == 10
