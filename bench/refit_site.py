@@ -165,7 +165,7 @@ def _reward_model(project: Any) -> Any:
     width, heads = features.width, config.heads
     untrained = LinearHeads(np.zeros((heads, width)), np.zeros(width), np.ones(width), np.zeros(heads))
     folder_of(checkpoint).parent.mkdir(parents=True, exist_ok=True)
-    model = RewardModel(features, untrained, use_length=config.use_length, temperature=1.0)
+    model = RewardModel(features, untrained, length=config.length, temperature=1.0)
     save(folder_of(checkpoint), model, config, Refitted(untrained, None, rankings=0, rounds=0))
     return features
 

@@ -65,9 +65,14 @@ def count_new() -> None:
 
 
 def due(row: LiveHeads) -> Checkpoint | None:
-    """The reward model whose heads are to be refitted now: enough rankings are new, or it is itself."""
+    """The reward model whose heads are to be refitted now: enough rankings are new, or it is itself.
+
+    Not one that length was taken out of: what it says of length was worked out by its training.
+    """
     checkpoint = runs.latest_reward(row.project) if row.every else None
-    if checkpoint is None or (row.fresh < row.every and row.checkpoint_id == checkpoint.pk):
+    if checkpoint is None or checkpoint.config.get("length") == "removed":
+        return None
+    if row.fresh < row.every and row.checkpoint_id == checkpoint.pk:
         return None
     return checkpoint
 

@@ -25,7 +25,8 @@ from rlhf.lm.folders import new_folder
 from rlhf.lm.metrics import less_group_means
 from rlhf.lm.refit_votes import Votes
 from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads
-from rlhf.lm.reward_model import WEIGHTS, LinearHeads, RewardModel, inputs_of
+from rlhf.lm.reward_inputs import balanced, raw_inputs
+from rlhf.lm.reward_model import WEIGHTS, LinearHeads, RewardModel
 
 Floats = npt.NDArray[np.float64]
 
@@ -104,6 +105,8 @@ class Refitter:
     """A saved reward model, and the judgments and features that it was shown so far."""
 
     def __init__(self, model: RewardModel, config: RewardConfig) -> None:
+        if model.length == "removed":
+            raise ValueError("what length says was taken out by a training run: only another one can do that")
         self.model = model
         self.config = config
         self.votes = Votes(config)
@@ -118,7 +121,7 @@ class Refitter:
         parts = [self.standard]
         for start in range(0, len(new), CHUNK):
             chunk = new[start : start + CHUNK]
-            inputs = inputs_of(self.model.features.of(chunk), chunk, use_length=self.model.use_length)
+            inputs = raw_inputs(self.model.features.of(chunk), chunk, length=self.model.length)
             parts.append((inputs - self.model.heads.centre) / self.model.heads.scale)
             between()
         for task, text in new:
@@ -137,6 +140,8 @@ class Refitter:
         pairs, orders, verdicts = self.votes.of(live)
         if not (pairs.outcomes != 0.5).any() and not (orders is not None and len(orders)):
             raise ValueError("no ranking of a training task says that one is better than another")
+        if self.model.length == "balanced":
+            pairs = balanced(pairs, np.array([float(len(text)) for _, text in self.votes.rows]))
         basis = self._basis_for(pairs)
         rounds = fit_heads(
             self._turned,

@@ -29,7 +29,7 @@ def features_of(items: list[tuple[Task, str]]) -> Any:
 def make_refitter(config: RewardConfig = CONFIG) -> Refitter:
     k = config.heads
     heads = LinearHeads(np.zeros((k, WIDTH)), np.full(WIDTH, 0.1), np.full(WIDTH, 1.2), np.zeros(k))
-    model: Any = SimpleNamespace(heads=heads, features=SimpleNamespace(of=features_of), use_length=False)
+    model: Any = SimpleNamespace(heads=heads, features=SimpleNamespace(of=features_of), length="as_is")
     refitter = Refitter(model, config)
     refitter.show([(Task(str(t), f"task {t}"), f"text {n}") for t in range(TASKS) for n in range(TEXTS)])
     return refitter

@@ -71,7 +71,7 @@ def _with_reward_model(project: Project) -> Project:
     features = Features(load_causal(project.base_model, settings.MODELS_DIR), cache=feature_cache())
     width = features.width
     heads = LinearHeads(np.zeros((5, width)), np.zeros(width), np.ones(width), np.zeros(5))
-    model = RewardModel(features, heads, use_length=False, temperature=1.0)
+    model = RewardModel(features, heads, length="as_is", temperature=1.0)
     save(folder_of(checkpoint), model, config, Refitted(heads, None, rankings=0, rounds=0))
     return project
 
