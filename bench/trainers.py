@@ -45,24 +45,24 @@ def config_of(backbone: str, causal: bool, precision: str, *, per_step: int, see
         learn_reliability=False,
         standardise=False,
         precision=precision,
+        batch_tokens=1024,  # alike lengths together: next to no padding
         seed=seed,
     )
 
 
 def rankings(count: int, k: int, *, seed: int) -> Dataset:
-    """So many rankings of k texts of 8 to 150 words, half below 32, each of a task of its own."""
+    """So many rankings of k texts of 8 to 200 words, log-normal, half below 40, each of a task of its own."""
     random = np.random.default_rng([seed, k])
 
     def text(median: float, most: int) -> str:
-        length = int(np.clip(median * np.exp(random.normal(0, 0.7)), 8, most))
+        length = int(np.clip(median * np.exp(random.normal(0, 0.8)), 8, most))
         return " ".join(random.choice(WORDS, length))
 
     tasks, judgments = {}, []
     for n in range(count):
         name = str(n)
-        example = Example(input=text(12, 30), output=text(12, 30))
-        tasks[name] = Task(id=name, text=text(32, 120), examples=(example,))
-        texts = tuple(f"{text(32, 150)} {i}" for i in range(k))
+        tasks[name] = Task(id=name, text=text(24, 120), examples=(Example(input="", output=""),))
+        texts = tuple(f"{text(40, 200)} {i}" for i in range(k))
         ranks = tuple(int(place) + 1 for place in random.permutation(k))
         judgments.append(Judgment(name, name, "bob", texts, ranks))
     return Dataset(tasks, tuple(judgments))
