@@ -33,9 +33,10 @@ from rlhf.lm.backbones import UnknownModel, best_dtype, resolve  # noqa: E402
 from rlhf.lm.trainable import is_causal  # noqa: E402
 
 GOALS = {2: 1.5, 4: 4.0, 9: 10.0}
-RANKINGS_PER_STEP = {2: 16, 4: 8, 9: 2}
-TRL_BATCHES = (4, 8, 16, 24)  # pairs; those that divide a step's pairs are tried
-CURVE_STEPS = 6
+RANKINGS_PER_STEP = {2: 16, 4: 4, 9: 1}
+TRL_BATCHES = (4, 12, 16)  # pairs; those that divide a step's pairs are tried
+CURVE_STEPS = 4
+CURVE_RANKINGS = 2  # a step
 # Both sum the same numbers in another order, with other padding: float32 keeps 24 bits, and Adam's first
 # steps, of size learning rate whatever the gradient, spread a difference near a zero gradient.
 CURVE_TOLERANCE = 2e-3
@@ -83,7 +84,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--backbones", type=lambda text: text.split(","), default=["minilm", "smollm2"])
     parser.add_argument("--k", type=numbers, default=[2, 4, 9], help="completions a ranking (2,4,9)")
     parser.add_argument("--steps", type=int, default=1, help="optimiser steps of a timed run (default 1)")
-    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each side (default 3)")
+    parser.add_argument("--rankings", type=int, default=0, help="a step (default 16, 4, 1 for k = 2, 4, 9)")
+    parser.add_argument(
+        "--trl-batches", type=sizes, default=TRL_BATCHES, help="pairs a batch of TRL, to try (4,12,16)"
+    )
+    parser.add_argument("--repeats", type=int, default=2, help="timed runs of each side (default 2)")
     parser.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
     parser.add_argument("--seed", type=int, default=0, help="of the data and the weights that are new")
     parser.add_argument(
@@ -100,23 +105,27 @@ def numbers(text: str) -> list[int]:
     return found
 
 
+def sizes(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
 def measure(
     backbone: str, causal: bool, k: int, precision: str, options: argparse.Namespace
 ) -> dict[str, Any]:
     """One row: medians of alternating runs, after a run of each kind that is not counted."""
-    per_step = RANKINGS_PER_STEP.get(k, 4)
+    per_step = options.rankings or RANKINGS_PER_STEP.get(k, 4)
     count = per_step * options.steps
     config = trainers.config_of(backbone, causal, precision, per_step=per_step, seed=options.seed)
     data = trainers.rankings(count, k, seed=options.seed)
     pairs, tokens = trainers.ordered_pairs(config, data, options.models)
     pairs_per_step = len(pairs) // options.steps
+    candidates = [n for n in options.trl_batches if pairs_per_step % n == 0] or [pairs_per_step]
     tried = {
         batch: trainers.train_trl(
             config, pairs[:pairs_per_step], options.models, batch=batch, pairs_per_step=pairs_per_step
         )[0]
-        for batch in TRL_BATCHES
-        if pairs_per_step % batch == 0
-    } or {pairs_per_step: 0.0}
+        for batch in candidates
+    }
     batch = min(tried, key=lambda size: tried[size])
     ours, theirs = [], []
     trainers.train_ours(config, data, options.models)
@@ -148,12 +157,14 @@ def shown(values: Sequence[float]) -> str:
 
 def same_curve(backbone: str, causal: bool, options: argparse.Namespace) -> bool:
     """Whether both sides' losses are equal at k = 2, in float32, step by step."""
-    config = trainers.config_of(backbone, causal, "float32", per_step=4, seed=options.seed)
+    config = trainers.config_of(backbone, causal, "float32", per_step=CURVE_RANKINGS, seed=options.seed)
     config = dataclasses.replace(config, learning_rate=1e-3)
-    data = trainers.rankings(4 * CURVE_STEPS, 2, seed=options.seed + 1)
+    data = trainers.rankings(CURVE_RANKINGS * CURVE_STEPS, 2, seed=options.seed + 1)
     pairs, _ = trainers.ordered_pairs(config, data, options.models)
     ours = trainers.train_ours(config, data, options.models)[1]
-    theirs = trainers.train_trl(config, pairs, options.models, batch=4, pairs_per_step=4)[1]
+    theirs = trainers.train_trl(
+        config, pairs, options.models, batch=CURVE_RANKINGS, pairs_per_step=CURVE_RANKINGS
+    )[1]
     worst = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
     for name, curve in (("ours", ours), ("TRL", theirs)):
         print(f"{backbone} losses at k = 2, {name:4}: " + " ".join(f"{loss:.6f}" for loss in curve))

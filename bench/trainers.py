@@ -13,7 +13,7 @@ import torch
 
 from rlhf.lm.backbones import resolve
 from rlhf.lm.configs import LoraRewardConfig
-from rlhf.lm.data import Dataset, Example, Judgment, Task
+from rlhf.lm.data import Dataset, Judgment, Task
 from rlhf.lm.reward_backbone import RewardBackbone
 from rlhf.lm.reward_lora import batch_of, comparisons_of, train
 
@@ -45,6 +45,7 @@ def config_of(backbone: str, causal: bool, precision: str, *, per_step: int, see
         learn_reliability=False,
         standardise=False,
         precision=precision,
+        wording="chat",  # the prompt as a user's turn, without further instructions
         batch_tokens=1024,  # alike lengths together: next to no padding
         seed=seed,
     )
@@ -61,7 +62,7 @@ def rankings(count: int, k: int, *, seed: int) -> Dataset:
     tasks, judgments = {}, []
     for n in range(count):
         name = str(n)
-        tasks[name] = Task(id=name, text=text(24, 120), examples=(Example(input="", output=""),))
+        tasks[name] = Task(id=name, text=text(24, 120))
         texts = tuple(f"{text(40, 200)} {i}" for i in range(k))
         ranks = tuple(int(place) + 1 for place in random.permutation(k))
         judgments.append(Judgment(name, name, "bob", texts, ranks))

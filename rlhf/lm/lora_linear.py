@@ -60,9 +60,7 @@ class WholeLora(Linear):  # type: ignore[misc]
         return out
 
     @torch.no_grad()
-    def _together(
-        self, weight: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scale: float
-    ) -> torch.Tensor:
+    def _together(self, weight: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scale: float) -> torch.Tensor:
         """W + scale·B·A, new when one of them was written to or moved."""
         seen = tuple(n for tensor in (weight, a, b) for n in (tensor._version, tensor.data_ptr()))
         if seen != self._seen:
