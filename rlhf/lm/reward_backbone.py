@@ -25,6 +25,7 @@ from rlhf.lm.checkpoints import BadCheckpoint, read_manifest, write_manifest
 from rlhf.lm.configs import LoraRewardConfig
 from rlhf.lm.data import Task
 from rlhf.lm.features import PROBE, Item
+from rlhf.lm.first_token import FirstToken
 from rlhf.lm.folders import new_folder
 from rlhf.lm.layer_split import lowest, split
 from rlhf.lm.prompting import generator_messages, generator_text, plain_chat_text, shorten
@@ -71,6 +72,7 @@ class RewardBackbone:
     dtype: torch.dtype
     temperature: float = 1.0
     _halves: tuple[Any, Any] | None = None
+    _first_token: FirstToken | None = None
     _lower: dict[tuple[Any, ...], torch.Tensor] = field(default_factory=dict)
     _lower_bytes: int = 0
     _tokens: dict[Any, list[int]] = field(default_factory=dict)
@@ -114,6 +116,8 @@ class RewardBackbone:
         identity["wording"] = made.prompt_text(PROBE)
         if config.top_layers:
             made._halves = split(trunk, config.top_layers)
+        elif pooling == "pooler" and FirstToken.fits(trunk):
+            made._first_token = FirstToken(trunk)
         return made
 
     def trained(self) -> dict[str, nn.Parameter]:
@@ -248,6 +252,8 @@ class RewardBackbone:
         """What the head reads for the rows' completions, in the rows' order. Shape: (N, width)."""
         inputs = self._inputs(rows)
         with self._precision():
+            if self._first_token:
+                return self._first_token(**inputs)
             if self._halves:
                 states = self._lower_states(rows, inputs, keep=keep)
                 rest = {name: value for name, value in inputs.items() if name != "input_ids"}

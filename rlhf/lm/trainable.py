@@ -13,6 +13,7 @@ from torch import nn
 
 from rlhf.lm.configs import LoraRewardConfig
 from rlhf.lm.layer_split import layers_of
+from rlhf.lm.lora_linear import use_whole_products
 
 
 def is_causal(folder: Path) -> bool:
@@ -38,6 +39,7 @@ def make_trainable(trunk: Any, config: LoraRewardConfig) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         inject_adapter_in_model(lora, trunk)
+    use_whole_products(trunk)
     for name, parameter in trunk.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.float()
