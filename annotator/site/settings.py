@@ -208,8 +208,8 @@ MODELS_DIR = Path(env.str("MODELS_DIR", str(VAR / "models")))
 RUN_HEARTBEAT_SECONDS = env.int("RUN_HEARTBEAT_SECONDS", default=5)
 RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=20)
 """A running run whose heart has not beaten for so long goes back to the queue."""
-REFIT_EVERY = env.int("REFIT_EVERY", default=10)
-"""New rankings after which a project's reward heads are refitted, until its manager says another number."""
+REFIT_EVERY = env.int("REFIT_EVERY", default=0)
+"""New rankings after which a project's heads are refitted, until its manager says otherwise; 0: never."""
 REFIT_STALE_SECONDS = env.int("REFIT_STALE_SECONDS", default=60)
 """A refit that has given no sign of life for so long may be done by another worker."""
 
