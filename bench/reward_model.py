@@ -1,11 +1,14 @@
-"""How often a reward model on frozen features orders pairs as people did, on prompts that it has not seen.
+"""How often a reward model orders pairs as people did, on prompts that it has not seen.
 
     python bench/reward_model.py --data ../shared/data --json reward_model.json
 
-Five folds by prompt, pairs with a winner. Inputs are standardised by the training fold; the penalty is chosen
-within it, again by prompt, so that no figure has seen its own answers. Intervals are 95 % bootstraps over
-prompts, that of the gain over the best baseline too. The last column is the accuracy where the longer one
-loses. Takes every JSONL file with a prompt, two responses and a label.
+Five folds by prompt, pairs with a winner. What is chosen (penalties, weights of models, a model) is chosen
+within the training fold, again by prompt, so that no figure has seen its own answers. Intervals are 95 %
+bootstraps over prompts, that of the gain over the best baseline too. "misled" is the accuracy where the longer
+one loses, r the correlation of margins with differences in log-length. "Length balanced" is blind to length in
+this sense: it is given no length, and its training pairs are weighed so that the longer one wins half of the
+time. With --lora the language model's middle is trained too, which takes far longer than all else. Takes every
+JSONL file with a prompt, two responses and a label.
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,55 +26,34 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 import numpy as np  # noqa: E402
+import set_models  # noqa: E402
 from preference_sets import BadSet, Fields, PreferenceSet, read_folder  # noqa: E402
-from set_features import read_responses, standardised  # noqa: E402
+from set_lora import trained  # noqa: E402
+from set_models import FOLDS, Fold, Table, folds, linear, margins  # noqa: E402
 
 from rlhf.lm.backbones import UnknownModel, load_causal, load_encoder  # noqa: E402
 from rlhf.lm.features import Features  # noqa: E402
-from rlhf.lm.inputs import LengthRemoval, column_scales  # noqa: E402
 from rlhf.lm.metrics import Interval, bootstrap_mean, pair_credits  # noqa: E402
-from rlhf.lm.reward_heads import PairArrays, fit_heads, last_heads  # noqa: E402
 from rlhf.lm.reward_report import tfidf_margins  # noqa: E402
 
-FOLDS, INNER_FOLDS = 5, 3
-PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
-STEPS = 40
-LENGTH_SCALE = 30.0  # one number among many: its penalty is to be a thousandth of theirs
 TOKENS = 384  # of a response that are read
 
 CAUSAL = ("mean", "max", "likelihood")
+DEEPER = ("mean", "max", "mean_deep", "max_deep", "end", "likelihood")
 ENCODER = ("encoder", "encoder_mean", "encoder_max")
-MODELS: dict[str, tuple[tuple[str, ...], str]] = {
-    "smollm2": (CAUSAL, "as it is"),
-    "smollm2 + length": (CAUSAL, "given"),
-    "minilm": (ENCODER, "as it is"),
-    "minilm + length": (ENCODER, "given"),
-    "smollm2 + counts": ((*CAUSAL, "text"), "as it is"),
-    "both + counts": ((*CAUSAL, *ENCODER, "text"), "as it is"),
-    "both + counts + length": ((*CAUSAL, *ENCODER, "text"), "given"),
-    "both + counts, half of length removed": ((*CAUSAL, *ENCODER, "text"), "half"),
-    "both + counts, length removed": ((*CAUSAL, *ENCODER, "text"), "removed"),
+INPUTS = (*DEEPER, *ENCODER, "text")
+BASES: dict[str, tuple[str, ...]] = {
+    "{lm}": CAUSAL,
+    "{lm}, deeper too": DEEPER,
+    "{encoder}": ENCODER,
+    "counts, likelihoods": ("likelihood", "text"),
+    "both + counts": (*CAUSAL, *ENCODER, "text"),
+    "all inputs": INPUTS,
 }
+GIVEN = ("{lm}", "{encoder}", "both + counts", "all inputs")  # with length, too
 
 
-@dataclass(frozen=True)
-class Table:
-    """A set as arrays; response 1 of pair n is row 2n, response 2 is row 2n + 1."""
-
-    name: str
-    texts: list[str]
-    lengths: np.ndarray  # (2N,) characters
-    features: np.ndarray  # (2N, D)
-    columns: dict[str, slice]
-    groups: np.ndarray  # (N,) number of the prompt
-    outcomes: np.ndarray  # (N,) 1 or 0
-
-    def pairs(self, chosen: np.ndarray) -> PairArrays:
-        nobody = np.zeros(len(chosen), np.int64)
-        return PairArrays(2 * chosen, 2 * chosen + 1, self.outcomes[chosen], nobody, self.groups[chosen])
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -84,153 +65,148 @@ def main() -> int:
     parser.add_argument(
         "--models", type=Path, default=ROOT / "var/models", help="prepared models (var/models)"
     )
+    parser.add_argument("--lm", default="smollm2", help="a language model: embedded, or a folder")
+    parser.add_argument("--encoder", default="minilm", help="an encoder: embedded, or a folder")
+    parser.add_argument("--lora", action="store_true", help="also train the language model's middle (slow)")
     parser.add_argument("--cache", type=Path, default=ROOT / "var/bench-features.sqlite3")
     parser.add_argument("--seed", type=int, default=0, help="of folds and bootstraps")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     named = (options.prompt, options.responses, options.label, options.values)
     fields = Fields(*(tuple(part for part in text.split(",") if part) for text in named))
     try:
         sets, refused = read_folder(options.data, fields)
         features = Features(
-            load_causal("smollm2", options.models),
-            load_encoder("minilm", options.models),
+            load_causal(options.lm, options.models),
+            load_encoder(options.encoder, options.models),
             options.cache,
+            inputs=INPUTS,
             wording="chat",
             completion_tokens=TOKENS,
         )
     except (BadSet, FileNotFoundError, UnknownModel) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for reason in refused:
-        print(f"left out: {reason}", file=sys.stderr)
     found = {}
     for one in sets:
-        table = read(one.decided(), features)
-        print(
-            f"\n{one.name}: {len(table.outcomes)} pairs of {len(set(table.groups))} prompts ({one.reading})"
-        )
-        found[one.name] = report(table, options.seed)
+        decided = one.decided()
+        try:
+            set_models.check(decided)
+        except BadSet as error:
+            refused.append(str(error))
+            continue
+        table = set_models.table_of(decided, features)
+        prompts = len(set(table.groups))
+        print(f"\n{one.name}: {len(table.outcomes)} pairs of {prompts} prompts ({one.reading})")
+        found[one.name] = report(table, decided, options)
+    for reason in refused:
+        print(f"left out: {reason}", file=sys.stderr)
     if options.json:
         options.json.write_text(json.dumps({"sets": found}, indent=2) + "\n")
-    return 0
+    return 0 if found else 1
 
 
-def read(one: PreferenceSet, features: Features) -> Table:
-    """The features of all responses, each read once."""
-    texts = [text for pair in one.pairs for text in (pair.first, pair.second)]
-    return Table(
-        one.name,
-        texts,
-        np.array([float(len(text)) for text in texts]),
-        read_responses(one, features),
-        features.groups,
-        np.unique([pair.group for pair in one.pairs], return_inverse=True)[1],
-        np.array([pair.outcome for pair in one.pairs]),
-    )
-
-
-def report(table: Table, seed: int) -> dict[str, Any]:
+def report(table: Table, one: PreferenceSet, options: argparse.Namespace) -> dict[str, Any]:
     """Print a set's rows, and give them."""
-    longer = table.lengths[::2] - table.lengths[1::2]
-    misled = pair_credits(longer, table.outcomes) == 0
-    margins: dict[str, np.ndarray] = {"longer wins": longer, "TF-IDF Bradley-Terry": tfidf(table, seed)}
-    credits = {name: pair_credits(found, table.outcomes) for name, found in margins.items()}
-    best = max(credits, key=lambda name: credits[name].mean())
-    print(f"{'':40}{'accuracy':>9}{'95 %':>15}{'over best baseline':>26}{'misled':>9}")
+    seed = options.seed
+    misled = pair_credits(table.longer, table.outcomes) == 0
+    credits: dict[str, np.ndarray] = {}
+    best = ""
+    print(f"{'':40}{'accuracy':>9}{'95 %':>15}{'over best baseline':>26}{'misled':>9}{'r':>6}")
     rows = []
-    for name in (*credits, *MODELS):
-        if name in MODELS:
-            inputs, length = MODELS[name]
-            credits[name] = pair_credits(frozen(table, inputs, length, seed), table.outcomes)
+
+    def show(name: str, found: np.ndarray) -> None:
+        credits[name] = pair_credits(found, table.outcomes)
         own = interval(credits[name], table, seed)
         gain = interval(credits[name] - credits[best], table, seed)
-        where = float(credits[name][misled].mean()) if misled.any() else None
-        shown = "" if where is None else f"{where:9.1%}"
+        where = interval(credits[name][misled], table, seed, misled) if misled.any() else None
+        shown = "" if where is None else f"{where.value:8.1%} ({where.low:.0%} to {where.high:.0%})"
+        r = correlation(found, table)
         over = "" if name == best else f"{gain.value:+10.1%} ({gain.low:+.1%} to {gain.high:+.1%})"
-        print(f"{name:40}{own.value:9.1%}{own.low:8.1%} –{own.high:6.1%}{over:>28}{shown}", flush=True)
+        print(
+            f"{name:40}{own.value:9.1%}{own.low:8.1%} –{own.high:6.1%}{over:>28}{shown:>24}{r:6.2f}",
+            flush=True,
+        )
         rows.append(
             {"model": name, "accuracy": own.value, "low": own.low, "high": own.high}
-            | {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high, "misled": where}
+            | {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high, "length_correlation": r}
+            | {"misled": where and where.value}
+            | {"misled_low": where and where.low, "misled_high": where and where.high}
         )
+
+    baselines = {"longer wins": table.longer, "TF-IDF Bradley-Terry": tfidf(table, seed)}
+    right = {name: pair_credits(found, table.outcomes) for name, found in baselines.items()}
+    best = max(right, key=lambda name: right[name].mean())
+    credits[best] = right[best]
+    for name, found in baselines.items():
+        show(name, found)
+    for name, found in models(table, options):
+        show(name, found)
+    if options.lora:
+        split = folds(table.groups, FOLDS, seed)
+        show(f"{short(options.lm)}, LoRA", trained(one, split, options.lm, options.models))
     return {"n": len(table.outcomes), "best_baseline": best, "rows": rows}
 
 
-def interval(values: np.ndarray, table: Table, seed: int) -> Interval:
-    return bootstrap_mean(values, table.groups.tolist(), resamples=2000, seed=seed)
+def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray]]:
+    """The rows on frozen features, each when it is ready."""
+    names = {base: base.format(lm=short(options.lm), encoder=short(options.encoder)) for base in BASES}
+
+    def made(base: str, length: str) -> list[Fold]:
+        print(f"\r{table.name}: {names[base]}, length {length} ... ", end="", file=sys.stderr)
+        found = linear(table, BASES[base], length, options.seed)
+        print("\r" + " " * 100 + "\r", end="", file=sys.stderr)
+        return found
+
+    plain, given, even = {}, {}, {}
+    for base in BASES:
+        plain[base] = made(base, "as it is")
+        yield names[base], margins(plain[base])
+        if base in GIVEN:
+            given[base] = made(base, "given")
+            yield f"{names[base]} + length", margins(given[base])
+    every = [*plain.values(), *given.values()]
+    mean, mixed = set_models.mean(every), set_models.mixed(table, every)
+    yield "mean of these", margins(mean)
+    yield "these, weighed", margins(mixed)
+    for base in BASES:
+        even[base] = made(base, "balanced")
+        yield f"{names[base]}, length balanced", margins(even[base])
+    blind = set_models.mean(list(even.values()))
+    yield "mean of the balanced ones", margins(blind)
+    for share in (0.5, 1.0):
+        yield (
+            f"  less {share:.0%} of what length says",
+            margins(set_models.without_length(table, blind, share)),
+        )
+    yield "all inputs, length removed", margins(made("all inputs", "removed"))
+    yield "chosen within the folds", margins(set_models.best(table, [mean, mixed, blind, *every]))
 
 
-def folds(groups: np.ndarray, count: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(training pairs, test pairs) as places in `groups`; those of a prompt stay together."""
-    prompts = np.random.default_rng(seed).permutation(np.unique(groups))
-    for part in np.array_split(prompts, count):
-        test = np.isin(groups, part)
-        yield np.flatnonzero(~test), np.flatnonzero(test)
+def short(name: str) -> str:
+    """A model's name without the folders before it."""
+    return Path(name).name
+
+
+def correlation(found: np.ndarray, table: Table) -> float:
+    """Pearson's r of margins and differences in log-length; 0 where one is constant."""
+    lengths = np.log1p(table.lengths)
+    longer = lengths[::2] - lengths[1::2]
+    if not found.std() or not longer.std():
+        return 0.0
+    return float(np.corrcoef(found, longer)[0, 1])
+
+
+def interval(values: np.ndarray, table: Table, seed: int, chosen: np.ndarray | None = None) -> Interval:
+    """The mean of the chosen pairs' values (of all), resampled by prompt."""
+    groups = table.groups if chosen is None else table.groups[chosen]
+    return bootstrap_mean(values, groups.tolist(), resamples=2000, seed=seed)
 
 
 def tfidf(table: Table, seed: int) -> np.ndarray:
-    margins = np.zeros(len(table.outcomes))
+    found = np.zeros(len(table.outcomes))
     for train, test in folds(table.groups, FOLDS, seed):
-        margins[test] = tfidf_margins(table.texts, table.pairs(train), table.pairs(test))
-    return margins
-
-
-def frozen(table: Table, inputs: Sequence[str], length: str, seed: int) -> np.ndarray:
-    """The margins that linear heads on these inputs give each pair when it is in the test fold."""
-    print(f"\r{table.name}: {', '.join(inputs)}, length {length}    ", end="", file=sys.stderr)
-    margins = np.zeros(len(table.outcomes))
-    for train, test in folds(table.groups, FOLDS, seed):
-        prepared = prepare(table, inputs, length, train)
-        differences = prepared[::2] - prepared[1::2]  # (N, D)
-        # Heads lie in the span of the training differences: turned into it they are smaller, and the same.
-        _, _, directions = np.linalg.svd(differences[train], full_matrices=False)
-        turned = differences @ directions.T
-        penalty = best_penalty(table, turned, train, seed)
-        margins[test] = turned[test] @ weights(table, turned, train, penalty)
-    print("\r" + " " * 100 + "\r", end="", file=sys.stderr)
-    return margins
-
-
-def prepare(table: Table, inputs: Sequence[str], length: str, train: np.ndarray) -> np.ndarray:
-    """Standardised inputs of every response, by those of the training pairs. Shape: (2N, D)."""
-    seen = np.concatenate([2 * train, 2 * train + 1])
-    chosen = [table.columns[name] for name in inputs]
-    raw = np.concatenate([table.features[:, columns] for columns in chosen], axis=1)
-    parts, start = {}, 0
-    for name, columns in zip(inputs, chosen, strict=True):
-        parts[name] = slice(start, start := start + columns.stop - columns.start)
-    standard = standardised(raw, seen)
-    if length in ("half", "removed"):
-        share = 0.5 if length == "half" else 1.0
-        removal = LengthRemoval.fit(standard[seen], table.lengths[seen], share=share)
-        standard = standardised(removal(standard, table.lengths), seen)
-    standard = standard * column_scales(parts)
-    if length == "given":
-        log = standardised(np.log1p(table.lengths)[:, None], seen)
-        standard = np.concatenate([standard, LENGTH_SCALE * log], axis=1)
-    return standard
-
-
-def best_penalty(table: Table, turned: np.ndarray, train: np.ndarray, seed: int) -> float:
-    """The penalty under which the training pairs predict each other best, prompts kept together."""
-
-    def right(penalty: float) -> float:
-        total = 0.0
-        for inner, held in folds(table.groups[train], INNER_FOLDS, seed + 1):
-            found = turned[train[held]] @ weights(table, turned, train[inner], penalty)
-            total += float(pair_credits(found, table.outcomes[train[held]]).sum())
-        return total
-
-    return max(reversed(PENALTIES), key=right)  # of equals the strongest
-
-
-def weights(table: Table, differences: np.ndarray, chosen: np.ndarray, penalty: float) -> np.ndarray:
-    """The head fitted to these pairs, each a difference against nothing."""
-    rows = np.concatenate([differences[chosen], np.zeros((1, differences.shape[1]))])
-    nothing, nobody = np.full(len(chosen), len(chosen)), np.zeros(len(chosen), np.int64)
-    pairs = PairArrays(np.arange(len(chosen)), nothing, table.outcomes[chosen], nobody, table.groups[chosen])
-    fitted = last_heads(fit_heads(rows, pairs, heads=1, l2=penalty, steps=STEPS, seed=0))
-    found: np.ndarray = fitted.weights[0]
+        found[test] = tfidf_margins(table.texts, table.pairs(train), table.pairs(test))
     return found
 
 
