@@ -147,6 +147,8 @@ def fit(
     train = judged_pairs(judgments)
     held_out = judged_pairs(dataset.judgments_on(held_out=True))
     _check_usable(dataset, train, features)
+    if config.length == "balanced" and config.rankings != "pairs":
+        raise ValueError("length is balanced between pairs: rankings must be read as pairs, not as wholes")
     if config.inputs:
         wanted = tuple(name.strip() for name in config.inputs.split(","))
         features = dataclasses.replace(features, inputs=wanted)

@@ -282,6 +282,9 @@ def test_balanced_pairs_teach_less_of_length(features: Features, tmp_path: Path)
         for length in ("as_is", "balanced")
     }
     assert found["balanced"].length_correlation < found["as_is"].length_correlation - 0.1
+    whole = dataclasses.replace(CONFIG, length="balanced", rankings="plackett_luce")
+    with pytest.raises(ValueError, match="rankings must be read as pairs"):
+        train(data, features, tmp_path / "whole", whole)
 
 
 def test_length_can_be_taken_out_of_a_model_that_is_saved(
