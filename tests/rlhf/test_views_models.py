@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -70,7 +71,8 @@ def test_names_are_shown_as_text(manager: Client, policy: Checkpoint):
     assert "&lt;img src=x&gt;" in content and "<img src=x>" not in content
 
 
-def test_it_says_when_the_heads_were_refitted_and_from_what(manager: Client, project: Project):
+def test_it_says_when_the_heads_were_refitted_and_from_what(manager: Client, project: Project, settings: Any):
+    settings.REFIT_EVERY = 10
     assert 'id="refits"' not in manager.get(URL).content.decode(), "there is no reward model yet"
     reward = Checkpoint.objects.create(project=project, kind="reward", name="<b>r</b>", base_model="b")
     content = manager.get(URL).content.decode()
@@ -88,14 +90,17 @@ def test_it_says_when_the_heads_were_refitted_and_from_what(manager: Client, pro
 
 def test_a_manager_switches_refits_off_and_on(manager: Client, project: Project):
     Checkpoint.objects.create(project=project, kind="reward", name="r", base_model="b")
-    content = manager.post(f"{URL}refits/", {"every": "0"}, follow=True).content.decode()
-    assert "Saved." in content and "Refitting is switched off." in content
-    manager.post(f"{URL}refits/", {"every": "25"})
+    assert "Refitting is switched off." in manager.get(URL).content.decode(), "as it is by default"
+    content = manager.post(f"{URL}refits/", {"every": "25"}, follow=True).content.decode()
+    assert "Saved." in content and "They are refitted after every 25 new rankings." in content
     assert LiveHeads.objects.get(project=project).every == 25
+    content = manager.post(f"{URL}refits/", {"every": "0"}, follow=True).content.decode()
+    assert "Refitting is switched off." in content
 
 
 @pytest.mark.parametrize("wrong", ["", "-1", "x", "100001"])
-def test_a_number_that_is_none_changes_nothing(manager: Client, project: Project, wrong: str):
+def test_a_number_that_is_none_changes_nothing(manager: Client, project: Project, settings: Any, wrong: str):
+    settings.REFIT_EVERY = 10
     Checkpoint.objects.create(project=project, kind="reward", name="r", base_model="b")
     manager.get(URL)
     response = manager.post(f"{URL}refits/", {"every": wrong}, follow=True)
