@@ -96,6 +96,8 @@ def reliability_errors(
     by_task = sparse.csr_matrix((np.ones(len(unique)), (index, np.arange(len(unique)))))
     clustered = by_task @ gradient
     prior = np.diag(np.append((sum(RELIABILITY_PRIOR) - 2) * learned * (1 - learned), SPREAD_SD**-2))
+    if not (np.isfinite(information).all() and np.isfinite(clustered.data).all()):
+        return np.full(people, np.inf)  # where the likelihood has no curvature, nothing is known of anybody
     bread = np.linalg.pinv(information + prior, hermitian=True)
     covariance = bread @ ((clustered.T @ clustered).toarray() + prior) @ bread
     errors: Floats = np.sqrt(np.clip(np.diag(covariance)[:people], 0, None))

@@ -17,10 +17,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from rlhf.lm.reward_loss import (
-    CERTAIN,
     bar_log_likelihood,
-    davidson_likelihood,
-    graded_likelihood,
     graded_log_likelihood,
     order_log_likelihood,
     vote_log_likelihood,
@@ -116,18 +113,6 @@ class _Votes:
         self.left, self.right = torch.from_numpy(unique[:, 0].copy()), torch.from_numpy(unique[:, 1].copy())
         self.importance = torch.from_numpy(importance)[:, torch.from_numpy(at)]  # (K, U)
         self.mass = float((self.importance[:, self.pair] * self.weights).sum())
-        self.tied = (self.outcomes == 0.5)[:, None]
-        self.side = torch.where(self.outcomes == 0, -1.0, 1.0).double()[:, None]  # 1: the first is better
-        self.is_plain = not self.tied.any() and not self.strengths.any()
-        self.is_said = bool(((self.outcomes == 0) | (self.outcomes == 0.5) | (self.outcomes == 1)).all())
-
-    def cuts(self, cuts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Between which cuts d lies by each vote, from (K, 3) of them. Shapes: (K, P, 1) each."""
-        edges = torch.cat([-cuts[:, :1], cuts, torch.full_like(cuts[:, :1], CERTAIN)], 1)
-        strengths = self.strengths.long()
-        low = torch.where(self.tied[:, 0], 0, strengths.clamp(min=1))
-        high = torch.where(self.tied[:, 0], 1, torch.where(strengths == 0, 4, strengths + 1))
-        return edges[:, low].unsqueeze(-1), edges[:, high].unsqueeze(-1)
 
 
 class _Parameters:
@@ -281,13 +266,7 @@ def fit_heads(
         margins = means.unsqueeze(-1) + learned.log_spread.exp()[:, None, None] * points  # (K, U, Q)
         theirs, trust = margins[:, votes.pair], learned.log_odds[:, votes.who].unsqueeze(-1)  # (K, P, Q)
         outcomes = votes.outcomes[:, None]
-        if votes.is_said and (strength == "graded" or votes.is_plain):
-            low, high = votes.cuts(learned.cuts if strength == "graded" else torch.zeros_like(learned.cuts))
-            said = torch.log(graded_likelihood(votes.side * theirs, trust.sigmoid(), low, high))
-        elif votes.is_said and strength == "ignored" and ties == "davidson":
-            nu = learned.log_tie[:, None, None]
-            said = torch.log(davidson_likelihood(votes.side * theirs, trust.sigmoid(), votes.tied, nu))
-        elif strength == "graded":
+        if strength == "graded":
             cuts = learned.cuts.T[:, :, None, None]
             said = graded_log_likelihood(theirs, trust, outcomes, votes.strengths[:, None], cuts)
         else:

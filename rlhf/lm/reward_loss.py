@@ -72,29 +72,6 @@ def graded_log_likelihood(
     return torch.where(outcomes == 0.5, _between(margins, -tie, tie), voted)
 
 
-def graded_likelihood(
-    margins: torch.Tensor, trust: torch.Tensor, low: torch.Tensor, high: torch.Tensor
-) -> torch.Tensor:
-    """P of votes that d lies between two cuts; what `graded_log_likelihood` says, by one exponential a vote.
-
-    `margins` count from the side that was said to be better, `trust` is η. σ(d - low) - σ(d - high) is
-    e(h - l) / ((1 + el)(1 + eh)) with e = exp(-d), l = exp(low), h = exp(high): nothing cancels.
-    """
-    e = torch.exp(-margins.clamp(-300, 300))
-    lower, upper = low.exp(), high.exp()
-    said = trust / ((1 + e * lower) * (1 + e * upper)) + (1 - trust) / ((e + lower) * (e + upper))
-    return said * e * (upper - lower)
-
-
-def davidson_likelihood(
-    margins: torch.Tensor, trust: torch.Tensor, tied: torch.Tensor, log_tie: torch.Tensor
-) -> torch.Tensor:
-    """P of votes and ties as Davidson has them; `margins` as above, `tied` where neither was better."""
-    e, tie = torch.exp(-margins.clamp(-300, 300) / 2), log_tie.exp()
-    said = torch.where(tied, tie * e, trust + (1 - trust) * e * e)
-    return said / (1 + tie * e + e * e)
-
-
 def _between(margins: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
     """log P(low < margins + logistic noise ≤ high) = log(σ(d - low) - σ(d - high))."""
     width = torch.clamp(high - low, min=1e-6)  # where ties are all but impossible the logarithm must not be

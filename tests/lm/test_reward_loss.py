@@ -11,8 +11,6 @@ from crowdkit.aggregation import NoisyBradleyTerry
 
 from rlhf.lm.reward_loss import (
     bar_log_likelihood,
-    davidson_likelihood,
-    graded_likelihood,
     graded_log_likelihood,
     order_log_likelihood,
     vote_log_likelihood,
@@ -177,27 +175,3 @@ def test_crowd_kits_noisy_bradley_terry_is_the_same_where_the_careless_toss_a_co
         torch.from_numpy(won.astype(float)),
     )
     assert ours.sum().item() == pytest.approx(theirs)
-
-
-@pytest.mark.parametrize("strength", [0, 1, 2, 3])
-@pytest.mark.parametrize("outcome", [0.0, 0.5, 1.0])
-def test_likelihoods_by_one_exponential_say_the_same(strength: int, outcome: float):
-    margins = torch.tensor([-40.0, -3.0, -0.2, 0.0, 0.7, 5.0, 40.0], dtype=torch.double)
-    odds, cuts = torch.tensor(1.3, dtype=torch.double), torch.tensor([0.4, 1.2, 2.4], dtype=torch.double)
-    said, how = torch.tensor(outcome, dtype=torch.double), torch.tensor(float(strength))
-    edges = torch.tensor([-0.4, 0.4, 1.2, 2.4, 60.0], dtype=torch.double)
-    low, high = (
-        (edges[0], edges[1])
-        if outcome == 0.5
-        else (
-            edges[max(strength, 1)],
-            edges[4 if strength == 0 else strength + 1],
-        )
-    )
-    side = -1.0 if outcome == 0 else 1.0
-    fast = graded_likelihood(side * margins, odds.sigmoid(), low, high).log()
-    slow = graded_log_likelihood(margins, odds, said, how, cuts[:, None])
-    torch.testing.assert_close(fast, slow)
-    log_tie = torch.tensor(0.3, dtype=torch.double)
-    fast = davidson_likelihood(side * margins, odds.sigmoid(), said == 0.5, log_tie).log()
-    torch.testing.assert_close(fast, vote_log_likelihood(margins, odds, said, log_tie=log_tie))
