@@ -50,7 +50,9 @@ def sweep() -> int:
 def count_new() -> None:
     """Add the rankings given since the last count; of two that count at once one does."""
     newest = _newest_ranking()
-    behind = dict(LiveHeads.objects.filter(counted__lt=newest).values_list("project_id", "counted"))
+    behind = dict(
+        LiveHeads.objects.filter(counted__lt=newest).exclude(every=0).values_list("project_id", "counted")
+    )
     if not behind:
         return
     given = Ranking.objects.filter(pk__gt=min(behind.values()), pk__lte=newest)

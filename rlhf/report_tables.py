@@ -50,9 +50,12 @@ def annotators(checkpoint: Checkpoint) -> Rows:
     yield ["annotator", "reliability", "low", "high", "rankings", "simulated"]
     names = names_of(checkpoint.project)
     for row in checkpoint.metrics.get("annotators") or []:
-        user = names.get(row["annotator"])
-        name = user.username if user else row["annotator"]
-        yield [name, *_ends(row), row["rankings"], int(row["simulated"])]
+        yield [
+            names.get(row["annotator"], row["annotator"]),
+            *_ends(row),
+            row["rankings"],
+            int(row["simulated"]),
+        ]
 
 
 def contradicted(checkpoint: Checkpoint) -> Rows:
@@ -60,10 +63,15 @@ def contradicted(checkpoint: Checkpoint) -> Rows:
     yield ["judgment", "task", "annotator", *names, "simulated"]
     people = names_of(checkpoint.project)
     for row in checkpoint.metrics.get("contradicted") or []:
-        user = people.get(row.get("annotator", ""))
-        who = user.username if user else row.get("annotator")
+        who = row.get("annotator")
         found = [row.get(name) for name in names]
-        yield [row["judgment_id"], row["task_id"], who, *found, int(row.get("simulated", False))]
+        yield [
+            row["judgment_id"],
+            row["task_id"],
+            people.get(who, who),
+            *found,
+            int(row.get("simulated", False)),
+        ]
 
 
 def selection(checkpoint: Checkpoint) -> Rows:

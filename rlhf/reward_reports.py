@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotator.exports.formats import pseudonym
-from annotator.models import Comparison, Domain, Project, Ranking, User
+from annotator.models import Comparison, Domain, Project, Ranking
 from rlhf import diagrams
 from rlhf.diagrams import CHANCE, SHARES, TRUST, Diagram, Whisker, whisker
 from rlhf.figures import Figure, figure
@@ -109,10 +109,10 @@ def reward_report(checkpoint: Checkpoint) -> RewardReport:
     )
 
 
-def names_of(project: Project) -> dict[str, User]:
-    """The project's members by the pseudonyms that snapshots know them by."""
-    members = project.memberships.select_related("user")
-    return {pseudonym(project, member.user_id): member.user for member in members}
+def names_of(project: Project) -> dict[str, str]:
+    """The members' user names by the pseudonyms that snapshots know them by."""
+    members = project.memberships.values_list("user_id", "user__username")
+    return {pseudonym(project, user_id): name for user_id, name in members}
 
 
 def slice_name(by: str, name: str) -> str:
@@ -269,11 +269,10 @@ def _slice(row: Metrics) -> Whisker:
     return whisker(item, "model", note=note, is_small=row["is_small"])
 
 
-def _annotator(row: Metrics, names: Mapping[str, User]) -> Whisker:
-    user = names.get(row["annotator"])
+def _annotator(row: Metrics, names: Mapping[str, str]) -> Whisker:
     rankings = row["rankings"]
     note = ngettext("%(n)d ranking", "%(n)d rankings", rankings) % {"n": rankings}
-    item = figure(user.username if user else row["annotator"], row, is_share=True)
+    item = figure(names.get(row["annotator"], row["annotator"]), row, is_share=True)
     badge = _("simulated") if row["simulated"] else ""
     return whisker(item, "model", TRUST, note=note, badge=badge)
 

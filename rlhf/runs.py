@@ -23,7 +23,7 @@ from annotator import events
 from annotator.models import Completion, Project, Ranking, User, Verdict
 from annotator.site.celery import app
 from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
-from rlhf.lm.inputs import chosen
+from rlhf.lm.inputs import chosen, named
 from rlhf.models import Checkpoint, Run, Score
 from rlhf.stage_configs import InvalidConfig, fill_in
 
@@ -84,11 +84,10 @@ def start_reward(*, project: Project, user: Person = None, config: Values = None
     policy = promoted_policy(project)
     check_model(policy.base_model)
     values = _config(RewardConfig, config or {})
-    if values["inputs"]:
-        try:
-            chosen([name.strip() for name in values["inputs"].split(",")], lm=True, encoder=True)
-        except ValueError as error:
-            raise CannotStart(str(error)) from error
+    try:
+        chosen(named(values["inputs"]), lm=True, encoder=True)
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
     if not rankings(project).filter(comparison__prompt__is_held_out=False).exists():
         raise CannotStart(
             _("“%(project)s” has no rankings on training tasks yet: there is nothing to learn from.")

@@ -19,7 +19,7 @@ import numpy as np
 from annotator.models import Comparison, Project, Ranking, Verdict
 from annotator.quality.agreement import credits
 from annotator.quality.people import repeats_of
-from rlhf.lm.metrics import Interval, bootstrap_mean
+from rlhf.lm.metrics import bootstrap_mean, interval_of
 from rlhf.models import Checkpoint, Score
 
 RESAMPLES = 1000
@@ -170,9 +170,7 @@ def difference(one: Column, other: Column) -> dict[str, float] | None:
     means = [(drawn @ sums) / np.maximum(drawn @ counts, 1) for sums, counts in sides]
     full = [(drawn @ counts) > 0 for _, counts in sides]
     known = (means[1] - means[0])[full[0] & full[1]]
-    low, high = np.quantile(known, [0.025, 0.975])
-    value = float(np.mean(other.values) - np.mean(one.values))
-    return asdict(Interval(value, float(low), float(high)))
+    return asdict(interval_of(float(np.mean(other.values) - np.mean(one.values)), known))
 
 
 class _Models:

@@ -190,13 +190,16 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False  # a lost send is repeated by the sweep, not waited for by a page
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = TIME_ZONE
+REFIT_EVERY = env.int("REFIT_EVERY", default=0)
+"""New rankings after which a project's heads are refitted, until its manager says otherwise; 0: never."""
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep-leases": {"task": "annotator.tasks.sweep_leases", "schedule": 30.0},
     "sweep-imports": {"task": "annotator.tasks.sweep_imports", "schedule": 10.0},
     "sweep-quality": {"task": "annotator.tasks.sweep_quality", "schedule": 60.0},
     "sweep-runs": {"task": "rlhf.tasks.sweep_runs", "schedule": 5.0},
-    "sweep-refits": {"task": "rlhf.tasks.sweep_refits", "schedule": 0.5},
+    # Twice a second, where a ranking is to be in the scores within two.
+    "sweep-refits": {"task": "rlhf.tasks.sweep_refits", "schedule": 0.5 if REFIT_EVERY else 5.0},
 }
 
 # Models. A name is an embedded model, a folder with safetensors, or a .gguf file.
@@ -208,8 +211,6 @@ MODELS_DIR = Path(env.str("MODELS_DIR", str(VAR / "models")))
 RUN_HEARTBEAT_SECONDS = env.int("RUN_HEARTBEAT_SECONDS", default=5)
 RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=20)
 """A running run whose heart has not beaten for so long goes back to the queue."""
-REFIT_EVERY = env.int("REFIT_EVERY", default=0)
-"""New rankings after which a project's heads are refitted, until its manager says otherwise; 0: never."""
 REFIT_STALE_SECONDS = env.int("REFIT_STALE_SECONDS", default=60)
 """A refit that has given no sign of life for so long may be done by another worker."""
 

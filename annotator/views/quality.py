@@ -23,6 +23,7 @@ from annotator.plots import as_json
 from annotator.quality import progress, reports, tables
 from annotator.quality.forecast import Forecast, forecast
 from annotator.requests import PersonRequest
+from annotator.views.files import csv_file
 
 PER_PAGE = 50
 PATIENCE = 60
@@ -106,9 +107,7 @@ def quality_csv(request: PersonRequest, slug: str, table: str) -> HttpResponse:
         rows = tables.annotators_table(tables.annotators(project, report, _today(project)))
     elif report:
         rows = getattr(tables, f"{table}_table")(report.figures)
-    response = HttpResponse("\ufeff" + tables.as_csv(rows), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{project.slug}-{table}.csv"'
-    return response
+    return csv_file(rows, name=f"{project.slug}-{table}.csv")
 
 
 def _frame(request: PersonRequest, project: Project) -> dict[str, Any]:

@@ -53,6 +53,11 @@ def chosen(names: Sequence[str] | None, *, lm: bool, encoder: bool) -> tuple[str
     return tuple(name for name in NAMES if name in names)
 
 
+def named(text: str) -> tuple[str, ...] | None:
+    """The names in a text with commas between them; None, which stands for the default, if there are none."""
+    return tuple(name.strip() for name in text.split(",")) if text else None
+
+
 def groups(names: Sequence[str], *, hidden: int, encoder: int) -> dict[str, slice]:
     """Which columns each input has, for a generator and an encoder of these widths."""
     found, start = {}, 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rlhf.lm.metrics import Interval, pair_credits
+from rlhf.lm.metrics import Interval, interval_of, pair_credits
 from rlhf.lm.reward_heads import PairArrays
 
 Floats = npt.NDArray[np.float64]
@@ -89,14 +89,14 @@ def learning_curve(
     drawn = _resampled(sums, counts, resamples, rng)
     for share, size, mean, column in zip(SHARES, sizes, means, drawn.T, strict=True):
         points.append(
-            CurvePoint(share, round(share * len(tasks)), round(size), interval(float(mean), column))
+            CurvePoint(share, round(share * len(tasks)), round(size), interval_of(float(mean), column))
         )
     forecast, forecasts = extrapolate(sizes, means[None])[0], extrapolate(sizes, drawn)
     return LearningCurve(
         points=tuple(points),
         forecast_rankings=round(2 * sizes[-1]),
-        forecast=interval(float(forecast), forecasts),
-        forecast_gain=interval(float(forecast - means[-1]), forecasts - drawn[:, -1]),
+        forecast=interval_of(float(forecast), forecasts),
+        forecast_gain=interval_of(float(forecast - means[-1]), forecasts - drawn[:, -1]),
     )
 
 
@@ -115,11 +115,6 @@ def extrapolate(sizes: Sequence[float], accuracies: Floats) -> Floats:
     best = np.argmin(errors, axis=0)
     found: Floats = np.clip(np.array(forecasts)[best, np.arange(len(accuracies))], 0, 1)
     return found
-
-
-def interval(value: float, resampled: Floats) -> Interval:
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
 
 
 def _resampled(

@@ -70,8 +70,13 @@ def bootstrap_mean(
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples)  # (R, G)
     means = (drawn @ sums) / (drawn @ counts)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value=float(data.mean()), low=float(low), high=float(high))
+    return interval_of(float(data.mean()), means, level=level)
+
+
+def interval_of(value: float, resampled: Floats, *, level: float = 0.95) -> Interval:
+    """A value with the interval that holds this share of what it was in resamples (R,)."""
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
 
 
 def bootstrap_difference(

@@ -15,18 +15,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
 
-from rlhf.lm.checkpoints import write_manifest
 from rlhf.lm.configs import RewardConfig
 from rlhf.lm.data import Judgment
 from rlhf.lm.features import Item
 from rlhf.lm.folders import new_folder
-from rlhf.lm.metrics import less_group_means
 from rlhf.lm.refit_votes import Votes
 from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads
 from rlhf.lm.reward_inputs import balanced, raw_inputs
-from rlhf.lm.reward_model import WEIGHTS, LinearHeads, RewardModel
+from rlhf.lm.reward_model import LinearHeads, RewardModel, in_their_unit, write_heads
 
 Floats = npt.NDArray[np.float64]
 
@@ -204,9 +201,12 @@ class Refitter:
         judged = self.votes.judged_rows()
         raw = self.standard[judged] @ fitted.weights.T  # (N, K)
         names = list(self.votes.rows)
-        spread = float(less_group_means(raw.mean(1), [names[row][0] for row in judged]).std()) or 1.0
-        heads = LinearHeads(
-            fitted.weights / spread, self.model.heads.centre, self.model.heads.scale, raw.mean(0) / spread
+        heads, spread = in_their_unit(
+            fitted.weights,
+            self.model.heads.centre,
+            self.model.heads.scale,
+            raw=raw,
+            tasks=[names[row][0] for row in judged],
         )
         bar = float((fitted.bar / spread - heads.offsets).mean()) if asked else None
         return Refitted(heads, bar, rankings, rounds)
@@ -221,15 +221,5 @@ def _of_spread_1(scores: Floats) -> Floats:
 def save(folder: Path, model: RewardModel, config: RewardConfig, refitted: Refitted, **fields: Any) -> None:
     """As a reward checkpoint that `RewardModel.load` reads, in place of what stood there; at once or not."""
     with new_folder(folder, replace=True) as aside:
-        tensors = {n: np.ascontiguousarray(t, dtype=np.float64) for n, t in vars(refitted.heads).items()}
-        save_file(tensors, aside / WEIGHTS)
-        write_manifest(
-            aside,
-            kind="reward",
-            features=model.features.identity,
-            config=dataclasses.asdict(config),
-            temperature=model.temperature,
-            bar=refitted.bar,
-            rankings=refitted.rankings,
-            **fields,
-        )
+        fields |= {"temperature": model.temperature, "bar": refitted.bar, "rankings": refitted.rankings}
+        write_heads(aside, refitted.heads, model.features, config, **fields)

@@ -14,12 +14,11 @@ import torch
 from scipy import sparse
 from scipy.special import expit, logit
 
-from rlhf.lm.reward_heads import NODES, RELIABILITY_PRIOR, SPREAD_SD, Heads, PairArrays
+from rlhf.lm.reward_heads import MARGIN, NODES, RELIABILITY_PRIOR, SPREAD_SD, Heads, PairArrays
 from rlhf.lm.reward_loss import graded_log_likelihood, vote_log_likelihood
 
 Floats = npt.NDArray[np.float64]
 Z = 1.96
-MARGIN = 0.5  # the default of fit_heads
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,7 @@ def reliability_errors(
     """
     learned = fitted.reliability.mean(0)
     people = len(learned)
-    keys = np.stack([votes.first, votes.second], 1)
-    unique, at, pair = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    pair = pair.reshape(-1)
+    unique, at, pair = votes.distinct()
     differences = scores[unique[:, 0]] - scores[unique[:, 1]]
     nodes, masses = np.polynomial.hermite_e.hermegauss(NODES)
 
@@ -96,8 +93,6 @@ def reliability_errors(
     by_task = sparse.csr_matrix((np.ones(len(unique)), (index, np.arange(len(unique)))))
     clustered = by_task @ gradient
     prior = np.diag(np.append((sum(RELIABILITY_PRIOR) - 2) * learned * (1 - learned), SPREAD_SD**-2))
-    if not (np.isfinite(information).all() and np.isfinite(clustered.data).all()):
-        return np.full(people, np.inf)  # where the likelihood has no curvature, nothing is known of anybody
     bread = np.linalg.pinv(information + prior, hermitian=True)
     covariance = bread @ ((clustered.T @ clustered).toarray() + prior) @ bread
     errors: Floats = np.sqrt(np.clip(np.diag(covariance)[:people], 0, None))

@@ -147,9 +147,10 @@ class RewardBackbone:
         rows = []
         for task, numbers in of_task.items():
             tree = TokenTree()
-            end = tree.add(self._prompt_ids(task))[-1]
+            prompt = self._prompt_ids(task)
+            end = tree.add(prompt)[-1]
             nodes = [tree.add(self._completion_ids(items[number][1]), after=end) for number in numbers]
-            key = (self.prompt_text(task), *(items[number][1] for number in numbers))
+            key = (tuple(prompt), *(items[number][1] for number in numbers))
             rows.append(Row(tree.ids, numbers, nodes, tree, key))
         return rows
 

@@ -34,6 +34,7 @@ CUTS_SD = 1.0
 BAR_SD = 5.0
 NODES = 9  # of the quadrature
 STEPS_A_ROUND = 5
+MARGIN = 0.5  # by which each level of strength above the first must lead, where strength is a margin
 
 
 def _none() -> Floats:
@@ -57,6 +58,12 @@ class PairArrays:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    def distinct(self) -> tuple[Ints, Ints, Ints]:
+        """The pairs without repetition (U, 2), where each stands first (U,), and which each one is (P,)."""
+        keys = np.stack([self.first, self.second], 1)
+        unique, at, index = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        return unique, at, index.reshape(-1)
 
     def take(self, chosen: npt.NDArray[np.bool_] | Ints) -> PairArrays:
         """The pairs where `chosen` is true, or those of these numbers."""
@@ -107,9 +114,8 @@ class _Votes:
         self.strengths = torch.from_numpy(strengths)
         weights = pairs.weights if len(pairs.weights) else np.ones(len(pairs))
         self.weights = torch.from_numpy(weights)
-        keys = np.stack([pairs.first, pairs.second], 1)
-        unique, at, index = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        self.pair = torch.from_numpy(index.reshape(-1))
+        unique, at, index = pairs.distinct()
+        self.pair = torch.from_numpy(index)
         self.left, self.right = torch.from_numpy(unique[:, 0].copy()), torch.from_numpy(unique[:, 1].copy())
         self.importance = torch.from_numpy(importance)[:, torch.from_numpy(at)]  # (K, U)
         self.mass = float((self.importance[:, self.pair] * self.weights).sum())
@@ -211,7 +217,7 @@ def fit_heads(
     annotators: int | None = None,
     ties: str = "davidson",
     strength: str = "graded",
-    margin: float = 0.5,
+    margin: float = MARGIN,
     orders: RankingArrays | None = None,
     verdicts: RankingArrays | None = None,
     start: Heads | None = None,

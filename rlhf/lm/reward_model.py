@@ -25,6 +25,7 @@ from rlhf.lm.configs import RewardConfig
 from rlhf.lm.data import Dataset, Judgment, Record
 from rlhf.lm.features import COMPLETION_TOKENS, Features, Item, Matrix
 from rlhf.lm.folders import new_folder
+from rlhf.lm.inputs import named
 from rlhf.lm.metrics import less_group_means, pair_credits
 from rlhf.lm.pairs import Pair, judged_pairs
 from rlhf.lm.reward_data import Indices, arrays_of, is_order, orders_of, texts_of, verdicts_of
@@ -96,7 +97,7 @@ class RewardModel:
                 load_causal(wanted["backbone"], models),
                 load_encoder(wanted["encoder"], models) if wanted["encoder"] else None,
                 cache,
-                inputs=tuple(wanted["inputs"].split(",")) if wanted.get("inputs") else None,
+                inputs=named(wanted.get("inputs", "")),
                 wording=wanted.get("wording", "generator"),
                 completion_tokens=wanted.get("completion_tokens", COMPLETION_TOKENS),
             )
@@ -150,8 +151,7 @@ def fit(
     if config.length == "balanced" and config.rankings != "pairs":
         raise ValueError("length is balanced between pairs: rankings must be read as pairs, not as wholes")
     if config.inputs:
-        wanted = tuple(name.strip() for name in config.inputs.split(","))
-        features = dataclasses.replace(features, inputs=wanted)
+        features = dataclasses.replace(features, inputs=named(config.inputs))
 
     # 2. Features, each completion once.
     texts = texts_of(dataset)
@@ -283,7 +283,14 @@ def _standardised(
     weights, centre, scale = standardiser.weights(fitted), standardiser.centre, standardiser.scale
     raw = LinearHeads(weights, centre, scale, np.zeros(len(weights))).scores(inputs[training])  # (N, K)
     names = [task.id for (task, _), used in zip(items, training, strict=True) if used]
-    spread = float(less_group_means(raw.mean(1), names).std()) or 1.0
+    return in_their_unit(weights, centre, scale, raw=raw, tasks=names)
+
+
+def in_their_unit(
+    weights: Floats, centre: Floats, scale: Floats, *, raw: Floats, tasks: Sequence[str]
+) -> tuple[LinearHeads, float]:
+    """Heads whose raw scores (N, K) of these tasks' texts get mean 0 and spread 1, and what it was."""
+    spread = float(less_group_means(raw.mean(1), tasks).std()) or 1.0
     return LinearHeads(weights / spread, centre, scale, raw.mean(0) / spread), spread
 
 
@@ -297,15 +304,17 @@ def _save(
 ) -> None:
     # A run that was killed after this finds its folder when it starts again: it makes the same once more.
     with new_folder(folder, replace=True) as aside:
-        tensors = {name: np.ascontiguousarray(t, dtype=np.float64) for name, t in vars(heads).items()}
-        save_file(tensors, aside / WEIGHTS)
         text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
         (aside / REPORT).write_text(text + "\n", encoding="utf-8")
-        write_manifest(
-            aside,
-            kind="reward",
-            features=features.identity,
-            config=dataclasses.asdict(config),
-            temperature=report.temperature,
-            bar=bar,
-        )
+        write_heads(aside, heads, features, config, temperature=report.temperature, bar=bar)
+
+
+def write_heads(
+    folder: Path, heads: LinearHeads, features: Features, config: RewardConfig, **fields: Any
+) -> None:
+    """What `RewardModel.load` reads; `fields` (temperature and bar among them) go into the manifest."""
+    tensors = {name: np.ascontiguousarray(t, dtype=np.float64) for name, t in vars(heads).items()}
+    save_file(tensors, folder / WEIGHTS)
+    write_manifest(
+        folder, kind="reward", features=features.identity, config=dataclasses.asdict(config), **fields
+    )

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.models import Completion, Project, Prompt
 from annotator.plots import as_json
-from annotator.quality.tables import as_csv
 from annotator.requests import PersonRequest
+from annotator.views.files import csv_file
 from rlhf import plots, run_data, runs
 from rlhf.forms import FORMS
 from rlhf.models import Checkpoint, Run, RunSample
@@ -148,10 +148,7 @@ def table(request: PersonRequest, slug: str, run_id: int, table: str) -> HttpRes
     checkpoint = get_object_or_404(Checkpoint.objects.rewards().select_related("project"), run=run)
     if table not in TABLES:
         raise Http404(_("There is no such table."))
-    content = "\ufeff" + as_csv(TABLES[table](checkpoint))
-    response = HttpResponse(content, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{slug}-run-{run.pk}-{table}.csv"'
-    return response
+    return csv_file(TABLES[table](checkpoint), name=f"{slug}-run-{run.pk}-{table}.csv")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
