@@ -13,7 +13,7 @@ from bench import reward_model
 from bench.preference_sets import JudgedPair, PreferenceSet
 from bench.reward_model import set_models, trained
 from rlhf.lm.configs import LoraRewardConfig
-from tests.tiny import make_tiny_encoder, make_tiny_model
+from tests.tiny import make_tiny_models
 
 ODD: tuple[Any, ...] = (
     "",
@@ -28,10 +28,7 @@ ODD: tuple[Any, ...] = (
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    make_tiny_model(folder / "lm")
-    make_tiny_encoder(folder / "encoder")
-    return folder
+    return make_tiny_models(tmp_path_factory.mktemp("models"))
 
 
 def run(data: Path, models: Path, folder: Path) -> int:

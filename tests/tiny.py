@@ -71,6 +71,13 @@ def make_tiny_encoder(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def make_tiny_models(folder: Path) -> Path:
+    """Both of them, as `lm` and `encoder` in this folder; give the folder back."""
+    make_tiny_model(folder / "lm")
+    make_tiny_encoder(folder / "encoder")
+    return folder
+
+
 def _byte_level_tokenizer() -> PreTrainedTokenizerFast:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={byte: i for i, byte in enumerate(alphabet)}, merges=[]))

@@ -19,7 +19,7 @@ from rlhf.lm.data import Dataset, Judgment, Record, Task
 from rlhf.lm.layer_split import CannotSplit
 from rlhf.lm.reward_backbone import RewardBackbone
 from rlhf.lm.reward_lora import SURE, chunk_loss, comparisons_of, train
-from tests.tiny import make_tiny_encoder, make_tiny_model
+from tests.tiny import make_tiny_models
 
 TASKS = {str(i): Task(id=str(i), text=f"Sort list {i}", held_out=i > 7) for i in range(10)}
 DATA = Dataset(
@@ -37,10 +37,7 @@ CONFIG = LoraRewardConfig(
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    make_tiny_model(folder / "lm")
-    make_tiny_encoder(folder / "encoder")
-    return folder
+    return make_tiny_models(tmp_path_factory.mktemp("models"))
 
 
 def config_of(models: Path, name: str, **changes: object) -> LoraRewardConfig:
