@@ -28,8 +28,9 @@ chance = random.Random()
 EVERY = 5
 """One in so many judgments is followed by a look at the person's pace and places."""
 LATEST, TIMED, QUICK = 40, 20, 10
-RARE = 1e-5
-"""Somebody is looked at some hundred times a month: at 0.001 a look, careful people would be paused."""
+RARE = 1e-6
+"""Somebody is looked at some hundred times a month: at 0.001 a look, careful people would be paused; at 1e-5,
+one in a hundred after five thousand judgments."""
 FEWEST_PLACED = 20
 FEWEST_GOLD, LATEST_GOLD, READ_FOR_GOLD = 8, 20, 400
 FEWEST_REPEATS, LATEST_REPEATS = 8, 40

@@ -93,15 +93,15 @@ def judged(first, n, k=2):
 
 
 def test_always_the_first_place():
-    # Of forty, 34 in the first place have p = 0.000008, 33 have 0.00004; of twenty, all twenty 0.000002.
-    assert watch.one_place(judged(34, 40)) == {"first": 34, "of": 40, "shown": 2}
-    assert watch.one_place(judged(33, 40)) is None
-    assert watch.one_place(judged(6, 40)) == {"first": 6, "of": 40, "shown": 2}
-    assert watch.one_place(judged(20, 20)) is not None
-    assert watch.one_place(judged(19, 20)) is None
-    assert watch.one_place(judged(19, 19)) is None  # too few to tell
+    # Of forty, 36 in the first place have p = 0.0000002, 35 have 0.0000014; of 21, all 21 0.00000095.
+    assert watch.one_place(judged(36, 40)) == {"first": 36, "of": 40, "shown": 2}
+    assert watch.one_place(judged(35, 40)) is None
+    assert watch.one_place(judged(4, 40)) == {"first": 4, "of": 40, "shown": 2}
+    assert watch.one_place(judged(21, 21)) is not None
+    assert watch.one_place(judged(20, 20)) is None
+    assert watch.one_place(judged(19, 19, k=3)) is None  # p is small enough, but nineteen are too few
     assert watch.one_place(judged(20, 40, k=3)) is None  # half where a third is expected: p = 0.03
-    assert watch.one_place(judged(28, 40, k=3)) is not None
+    assert watch.one_place(judged(29, 40, k=3)) is not None
     assert watch.one_place([({"1": 1, "2": 1}, [1, 2])] * 40) is None  # ties have no best
 
 
