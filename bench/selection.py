@@ -5,9 +5,9 @@
 Votes are known beforehand and revealed as a rule asks for them (rlhf/lm/replay.py). The label ratio is
 how many labels a rule needs over how many random choice needs for the accuracy that it has with 70 % of
 its labels: below 1 the rule saves. Intervals are paired bootstraps over seeds. All rules train the same
-model. "checked people" puts a few pairs to everybody first, and asks no more whoever turns out
-unreliable; random with checked people shows what that alone brings. A second table says how well
-careless annotators are found, and what it is worth.
+model. "best people" puts each question to whoever's η is highest in a draw of what is believed of it, "best
+half" to one of the better half: random with these shows what that alone brings. A second table says how
+well careless annotators are found, and what it is worth.
 """
 
 from __future__ import annotations
@@ -36,7 +36,18 @@ from rlhf.lm import acquisition  # noqa: E402
 from rlhf.lm.backbones import load_causal  # noqa: E402
 from rlhf.lm.features import Features  # noqa: E402
 from rlhf.lm.metrics import bootstrap_mean  # noqa: E402
-from rlhf.lm.replay import Plan, Pool, Ratio, accuracy, label_ratio, replay, simulated_pool  # noqa: E402
+from rlhf.lm.replay import (  # noqa: E402
+    ANYBODY,
+    BEST,
+    BEST_HALF,
+    Plan,
+    Pool,
+    Ratio,
+    accuracy,
+    label_ratio,
+    replay,
+    simulated_pool,
+)
 from rlhf.lm.reward_heads import PairArrays, fit_heads, last_heads  # noqa: E402
 
 SIMULATED = {
@@ -44,9 +55,12 @@ SIMULATED = {
     "simulated, 4 of 10 careless": (0.95,) * 6 + (0.5,) * 4,
     "simulated, 2 careless and 2 malicious": (0.95,) * 6 + (0.5,) * 2 + (0.1,) * 2,
 }
-CHECKED = 6
-WAYS = [(rule, False) for rule in acquisition.RULES]
-WAYS += [(rule, True) for rule in (acquisition.RANDOM, acquisition.BALD, acquisition.D_OPTIMAL)]
+WAYS = [(rule, ANYBODY) for rule in acquisition.RULES]
+WAYS += [
+    (rule, people)
+    for people in (BEST, BEST_HALF)
+    for rule in (acquisition.RANDOM, acquisition.BALD, acquisition.D_OPTIMAL, acquisition.BY_HEADS)
+]
 WIDTH = 48  # principal components of real features
 REAL_L2 = 5.0
 JUDGMENTS = 30  # of each annotator, where careless ones are to be found
@@ -104,7 +118,7 @@ def main() -> int:
         return 1
     for reason in refused:
         print(f"left out: {reason}", file=sys.stderr)
-    plan = Plan(labels=options.labels, checked=CHECKED)
+    plan = Plan(labels=options.labels)
     rows, seeds = [], range(options.seeds)
     with ProcessPoolExecutor(
         options.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
@@ -116,7 +130,7 @@ def main() -> int:
             table = real_set(real, options.models, options.cache)
             few = min(options.labels, len(table.outcomes) // 4)
             made = [table.pool(seed) for seed in seeds]
-            rows += report(real.name, made, replace(plan, labels=few, l2=REAL_L2, checked=0), jobs)
+            rows += report(real.name, made, replace(plan, labels=few, l2=REAL_L2), jobs)
         found = list(jobs.map(find_careless, seeds))
     reliability = say_reliability(found)
     if options.json:
@@ -127,21 +141,21 @@ def main() -> int:
 def report(name: str, pools: Sequence[Pool], plan: Plan, jobs: ProcessPoolExecutor) -> list[dict[str, Any]]:
     """Replay every rule on every pool, print a table, give its rows."""
     people = pools[0].votes.shape[1]
-    ways = [way for way in WAYS if plan.checked or not way[1]]
+    ways = [way for way in WAYS if people > 1 or way[1] == ANYBODY]
     grid = np.arange(plan.batch, plan.labels + 1, plan.batch)
     size = f"{len(pools[0].first)} pairs, {people} annotators, {plan.labels} labels, {len(pools)} seeds"
     print(f"\n{name}: {size}")
-    print(f"{'rule':28}{'label ratio':>12}{'95 %':>14}{'accuracy at half, all':>24}", flush=True)
+    print(f"{'rule':32}{'label ratio':>12}{'95 %':>14}{'accuracy at half, all':>24}", flush=True)
     work = [(pool, plan, way, seed) for way in ways for seed, pool in enumerate(pools)]
     every = np.array(list(jobs.map(curve, work, [grid] * len(work), chunksize=5)))
     curves = every.reshape(len(ways), len(pools), len(grid))
     rows = []
     for way, found in zip(ways, curves, strict=True):
-        rule = way[0] + (", checked people" if way[1] else "")
+        rule = way[0] if way[1] == ANYBODY else f"{way[0]}, {way[1]}"
         ratio: Ratio = label_ratio(grid.tolist(), found, curves[0])
         half, end = found.mean(0)[len(grid) // 2 - 1], found.mean(0)[-1]
         print(
-            f"{rule:28}{ratio.value:12.2f}{ratio.low:7.2f} –{ratio.high:5.2f}{half:17.1%}{end:7.1%}",
+            f"{rule:32}{ratio.value:12.2f}{ratio.low:7.2f} –{ratio.high:5.2f}{half:17.1%}{end:7.1%}",
             flush=True,
         )
         rows.append(
@@ -154,10 +168,10 @@ def report(name: str, pools: Sequence[Pool], plan: Plan, jobs: ProcessPoolExecut
     return rows
 
 
-def curve(work: tuple[Pool, Plan, tuple[str, bool], int], grid: np.ndarray) -> np.ndarray:
+def curve(work: tuple[Pool, Plan, tuple[str, str], int], grid: np.ndarray) -> np.ndarray:
     """Accuracy at each number of labels of the grid; before the first fit it is that of the first."""
-    pool, plan, (rule, trusted), seed = work
-    labels, found = zip(*replay(pool, plan, rule=rule, trusted=trusted, seed=seed), strict=True)
+    pool, plan, (rule, people), seed = work
+    labels, found = zip(*replay(pool, plan, rule=rule, people=people, seed=seed), strict=True)
     return np.interp(grid, labels, found)
 
 

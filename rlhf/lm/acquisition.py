@@ -15,8 +15,11 @@ from scipy.special import expit
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-RANDOM, THOMPSON, VARIANCE, BALD, D_OPTIMAL = "random", "thompson", "variance", "bald", "d-optimal"
-RULES = (RANDOM, THOMPSON, VARIANCE, BALD, D_OPTIMAL)
+RANDOM, THOMPSON, VARIANCE, BALD = "random", "thompson", "variance", "bald"
+D_OPTIMAL, BY_HEADS = "d-optimal", "d-optimal-heads"
+DESIGNED = 500
+"""Open comparisons that a design puts in order, before those to come are asked anyway."""
+RULES = (RANDOM, THOMPSON, VARIANCE, BALD, D_OPTIMAL, BY_HEADS)
 
 
 def probabilities(first: Floats, second: Floats) -> Floats:
@@ -50,26 +53,52 @@ def thompson(first: Floats, second: Floats, rng: np.random.Generator) -> Floats:
     return value
 
 
-def d_optimal(differences: Floats, chances: Floats, information: Floats, count: int) -> list[int]:
-    """The pairs, one after the other, that most enlarge log det of the Fisher information.
+class Design:
+    """Pairs, and how much each that is taken would enlarge log det of the Fisher information.
 
-    Of the Bradley-Terry model: p(1-p) x xᵀ a pair, x its difference of features. Shapes: differences
-    (N, D), chances (N,), information (D, D) of what was asked before, prior included. O(count N D).
+    That is of the Bradley-Terry model: p(1-p) x xᵀ a pair, x its difference of features. Shapes:
+    differences (N, D), chances (N,), information (D, D) of what was asked before, prior included.
+    `gains` (N,) are p(1-p) xᵀ I⁻¹ x: log det grows by log (1 + gain).
     """
-    inverse = np.linalg.inv(information)
-    weights = chances * (1 - chances)
-    projected = differences @ inverse  # (N, D), kept up to date by Sherman and Morrison's formula
-    gains = weights * np.einsum("nd,nd->n", projected, differences)
+
+    def __init__(self, differences: Floats, chances: Floats, information: Floats) -> None:
+        self.differences = differences
+        self.weights = chances * (1 - chances)
+        self.projected: Floats = differences @ np.linalg.inv(information)
+        self.gains: Floats = self.weights * np.einsum("nd,nd->n", self.projected, differences)
+
+    def take(self, pair: int) -> None:
+        """Its answer will be known: the gains of what is like it fall (Sherman and Morrison). O(N D)."""
+        step = self.projected[pair] * np.sqrt(
+            self.weights[pair] / (1 + self.weights[pair] * self.projected[pair] @ self.differences[pair])
+        )
+        along = self.differences @ step
+        self.projected = self.projected - along[:, None] * step
+        self.gains = self.gains - self.weights * along**2
+
+
+def d_optimal(differences: Floats, chances: Floats, information: Floats, count: int) -> list[int]:
+    """The pairs, one after the other, that most enlarge log det. Shapes as of `Design`. O(count N D)."""
+    design = Design(differences, chances, information)
     chosen: list[int] = []
     for _ in range(min(count, len(differences))):
-        best = int(np.argmax(gains))
-        chosen.append(best)
-        step = projected[best] * np.sqrt(weights[best] / (1 + gains[best]))
-        along = differences @ step
-        projected = projected - along[:, None] * step
-        gains = gains - weights * along**2
-        gains[chosen] = -np.inf
+        chosen.append(int(np.argmax(design.gains)))
+        design.take(chosen[-1])
+        design.gains[chosen] = -np.inf
     return chosen
+
+
+def by_heads(first: Floats, second: Floats) -> Floats:
+    """Pairs as the heads see them: Δ less its mean over heads, so scaled that what is known is the identity.
+
+    Heads w_k are draws of w, whose covariance they put at AAᵀ, A = (w_k - mean)ₖ / √(K-1). As log det
+    ((AAᵀ)⁻¹ + Σ p(1-p) xxᵀ) and log det (I + Σ p(1-p) zzᵀ) with z = Aᵀx differ by a constant, `d_optimal` of
+    these z with I as information is D-optimal for the features, and needs none of them. Shape: (N, K).
+    """
+    differences = first - second
+    seen: Floats = differences - differences.mean(1, keepdims=True)
+    seen /= np.sqrt(max(differences.shape[1] - 1, 1))
+    return seen
 
 
 def diverse(values: Floats, tasks: Ints, count: int) -> list[int]:
@@ -93,10 +122,28 @@ def priorities(first: Floats, second: Floats, rules: Sequence[str], *, seed: int
     rng = np.random.default_rng(seed)
     kinds = np.array(rules)
     places = rng.random(len(kinds))
-    for rule, value in (MEASURES | {D_OPTIMAL: bald}).items():
+    for rule, value in MEASURES.items():
         _place(places, kinds == rule, value(first, second))
     _place(places, kinds == THOMPSON, thompson(first, second, rng))
+    designed = kinds == BY_HEADS
+    values = np.zeros(len(kinds))
+    values[designed] = _designed(first[designed], second[designed])
+    _place(places, designed, values)
     return 1 - places * (1 - 1e-6)
+
+
+def _designed(first: Floats, second: Floats) -> Floats:
+    """The order of a D-optimal design by heads; those after the first `DESIGNED` as they then gain. (N,)."""
+    seen = by_heads(first, second)
+    design = Design(seen, probabilities(first, second).mean(1), np.eye(seen.shape[1]))
+    values = np.zeros(len(seen))
+    for place in range(min(DESIGNED, len(seen))):
+        best = int(np.argmax(design.gains))
+        design.take(best)
+        values[best], design.gains[best] = DESIGNED - place, -np.inf
+    rest = np.isfinite(design.gains)
+    values[rest] = design.gains[rest] / (1 + design.gains[rest])  # below 1, in the same order
+    return values
 
 
 def _place(places: Floats, chosen: npt.NDArray[np.bool_], values: Floats) -> None:

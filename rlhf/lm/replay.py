@@ -7,7 +7,7 @@ needs for an accuracy, over how many random choice needs for it, is the label ra
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,13 @@ from sklearn.isotonic import IsotonicRegression
 from rlhf.lm import acquisition
 from rlhf.lm.metrics import pair_credits
 from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads, last_heads
+from rlhf.lm.trust import Trust, put_to, trust_in
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-TRUSTED = 0.8
-"""An annotator whose η is below this after `FEWEST` judgments is not asked any more."""
-FEWEST = 8
+ANYBODY, BEST, BEST_HALF = "anybody", "best people", "best half"
+"""Whom questions are put to: anybody, who is best in a draw of η, or one of those in its better half."""
 
 
 @dataclass(frozen=True)
@@ -53,37 +53,30 @@ class Plan:
     l2: float = 1.0
     steps: int = 20
     random_share: float = 0.2
-    checked: int = 0
-    """So many pairs of the first labels are put to everybody, to learn whom to trust; with `trusted` only."""
-    with_reliability: bool = True
-    """Whether the model learns how reliable annotators are; without, all votes count alike."""
 
 
-def replay(pool: Pool, plan: Plan, *, rule: str, trusted: bool, seed: int) -> Iterator[tuple[int, float]]:
+def replay(
+    pool: Pool, plan: Plan, *, rule: str, people: str = ANYBODY, seed: int
+) -> Iterator[tuple[int, float]]:
     """(labels asked, accuracy on the test pairs) after each batch. The first batch is random.
 
-    With `trusted` the first `checked` pairs are put to everybody, and annotators who turn out unreliable are
-    asked no more. All other pairs are asked once.
+    Each pair is asked once; `people` is one of ANYBODY, BEST, BEST_HALF.
     """
     rng = np.random.default_rng(seed)
+    annotators = pool.votes.shape[1]
     open_pairs = np.arange(len(pool.first))
     asked: list[tuple[int, int]] = []
-    available = list(range(pool.votes.shape[1]))
     heads: Heads | None = None
-    if trusted and plan.checked:
-        shared = rng.choice(open_pairs, plan.checked, replace=False)
-        asked = [(int(pair), annotator) for pair in shared for annotator in available]
-        open_pairs = np.setdiff1d(open_pairs, shared)
-        heads = _fit(pool, plan, asked, seed)
-        available = _trusted(heads, asked, len(available))
-        yield len(asked), accuracy(pool, heads)
     while len(asked) < plan.labels and len(open_pairs):
         batch = _choose(pool, plan, open_pairs, asked, heads, rule, rng)
-        asked += [(pair, int(rng.choice(available))) for pair in batch]
+        if heads is None or people == ANYBODY:
+            whom = rng.integers(annotators, size=len(batch))
+        else:
+            among = 1 if people == BEST else (annotators + 1) // 2
+            whom = put_to(_trust(pool, asked, heads), len(batch), rng, among=among)
+        asked += zip(batch, whom.tolist(), strict=True)
         open_pairs = np.setdiff1d(open_pairs, batch)
         heads = _fit(pool, plan, asked, seed)
-        if trusted:
-            available = _trusted(heads, asked, pool.votes.shape[1])
         yield len(asked), accuracy(pool, heads)
 
 
@@ -103,27 +96,21 @@ def votes_of(pool: Pool, asked: Sequence[tuple[int, int]]) -> PairArrays:
 
 
 def _fit(pool: Pool, plan: Plan, asked: Sequence[tuple[int, int]], seed: int) -> Heads:
-    arrays, people = votes_of(pool, asked), pool.votes.shape[1]
-    if not plan.with_reliability:  # one annotator has given all votes
-        arrays = replace(arrays, annotators=np.zeros_like(arrays.annotators))
-        people = 1
     rounds = fit_heads(
         pool.features,
-        arrays,
+        votes_of(pool, asked),
         heads=plan.heads,
         l2=plan.l2,
         steps=plan.steps,
         seed=seed,
-        annotators=people,
+        annotators=pool.votes.shape[1],
     )
     return last_heads(rounds)
 
 
-def _trusted(heads: Heads, asked: Sequence[tuple[int, int]], people: int) -> list[int]:
-    reliability = heads.reliability.mean(0)
-    counts = np.bincount([annotator for _, annotator in asked], minlength=people)
-    found = [n for n in range(people) if counts[n] < FEWEST or reliability[n] >= TRUSTED]
-    return found or [int(reliability.argmax())]
+def _trust(pool: Pool, asked: Sequence[tuple[int, int]], heads: Heads) -> Trust:
+    scores = pool.features @ heads.weights.mean(0)
+    return trust_in(heads, scores, votes_of(pool, asked), ties="davidson", strength="graded")
 
 
 def _choose(
@@ -147,6 +134,10 @@ def _choose(
     first, second = scores[pool.first[rest]], scores[pool.second[rest]]
     if rule == acquisition.D_OPTIMAL:
         found = _d_optimal(pool, plan, rest, asked, first, second, wanted, heads)
+    elif rule == acquisition.BY_HEADS:
+        seen = acquisition.by_heads(first, second)
+        chances = acquisition.probabilities(first, second).mean(1)
+        found = acquisition.d_optimal(seen, chances, np.eye(seen.shape[1]), wanted)
     else:
         if rule == acquisition.THOMPSON:
             values = acquisition.thompson(first, second, rng)

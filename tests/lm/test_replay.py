@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rlhf.lm import acquisition
-from rlhf.lm.replay import Plan, label_ratio, replay, simulated_pool
+from rlhf.lm import replay as replay_module
+from rlhf.lm.replay import ANYBODY, BEST, BEST_HALF, Plan, label_ratio, replay, simulated_pool
 
 PLAN = Plan(labels=60, batch=20, heads=3, steps=10)
 
@@ -26,17 +27,28 @@ def test_the_ratio_by_hand() -> None:
 @pytest.mark.parametrize("rule", acquisition.RULES)
 def test_every_rule_asks_each_pair_once_and_learns(rule: str) -> None:
     pool = simulated_pool(0, annotators=(0.95,) * 4, tasks=30)
-    steps = list(replay(pool, PLAN, rule=rule, trusted=False, seed=0))
+    steps = list(replay(pool, PLAN, rule=rule, seed=0))
     assert [labels for labels, _ in steps] == [20, 40, 60]
     assert steps[-1][1] > 0.6
-    assert steps == list(replay(pool, PLAN, rule=rule, trusted=False, seed=0))
+    assert steps == list(replay(pool, PLAN, rule=rule, seed=0))
 
 
-def test_checked_pairs_are_put_to_everybody_first() -> None:
-    pool = simulated_pool(0, annotators=(0.95,) * 4 + (0.05,) * 2, tasks=30)
-    plan = Plan(labels=60, batch=20, heads=3, steps=10, checked=5)
-    labels = [labels for labels, _ in replay(pool, plan, rule="random", trusted=True, seed=0)]
-    assert labels == [30, 50, 60]
+def test_best_people_are_asked_more_and_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 6 people 3 toss a coin: asked at random they give half of the votes, the best half hardly any."""
+    pool = simulated_pool(0, annotators=(0.95,) * 3 + (0.5,) * 3, tasks=60)
+    plan = Plan(labels=300, batch=20, heads=3, steps=15)
+    seen: list[list[tuple[int, int]]] = []
+    real = replay_module.votes_of
+    monkeypatch.setattr(
+        replay_module, "votes_of", lambda pool, asked: (seen.append(list(asked)), real(pool, asked))[1]
+    )
+    good = {}
+    for people in (ANYBODY, BEST, BEST_HALF):
+        list(replay(pool, plan, rule="random", people=people, seed=0))
+        good[people] = sum(person < 3 for _, person in seen[-1][200:])
+        assert len({pair for pair, _ in seen[-1]}) == 300
+    assert 35 <= good[ANYBODY] <= 65
+    assert good[BEST] > 90 and good[BEST_HALF] > 80
 
 
 def test_simulated_annotators_are_as_reliable_as_told() -> None:

@@ -7,7 +7,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rlhf.lm.selection import RANDOM, REPEAT, THOMPSON, Candidates, Choice, choose, disagreement, thompson_set
+from rlhf.lm.acquisition import bald, by_heads, d_optimal, probabilities
+from rlhf.lm.selection import (
+    BALD,
+    BY_HEADS,
+    RANDOM,
+    REPEAT,
+    RULES,
+    THOMPSON,
+    Candidates,
+    Choice,
+    best_set,
+    choose,
+    disagreement,
+    thompson_set,
+)
 
 AGREED = np.array([[3.0, 3.0], [2.0, 2.0], [0.0, 0.0], [-1.0, -1.0]])
 SPLIT = np.array([[0.0, 0.0], [9.0, -9.0], [-9.0, 9.0], [0.0, 0.0]])
@@ -34,18 +48,20 @@ def test_random_sets_are_uniform() -> None:
     assert all(abs(n - 200) < 52 for n in counted.values())
 
 
-def test_a_fifth_stays_random_and_a_tenth_repeats_wherever_people_stop() -> None:
-    choices = choose(tasks(400, SPLIT, judged=((0, 3),)), count=1000)
+@pytest.mark.parametrize("rule", [THOMPSON, BALD, BY_HEADS])
+def test_a_fifth_stays_random_and_a_tenth_repeats_wherever_people_stop(rule: str) -> None:
+    choices = choose(tasks(400, SPLIT, judged=((0, 3),)), count=1000, rule=rule)
     assert len(choices) == 1000
     for part in (choices, choices[:300]):
         found = shares(part)
         assert found[RANDOM] == pytest.approx(0.2, abs=0.07)
         assert found[REPEAT] == pytest.approx(0.1, abs=0.05)
-        assert found[THOMPSON] == pytest.approx(0.7, abs=0.07)
+        assert found[rule] == pytest.approx(0.7, abs=0.07)
 
 
-def test_only_repeats_show_what_was_judged() -> None:
-    choices = choose(tasks(20, SPLIT, judged=((1, 2), (0, 1))), count=200)
+@pytest.mark.parametrize("rule", RULES)
+def test_only_repeats_show_what_was_judged(rule: str) -> None:
+    choices = choose(tasks(20, SPLIT, judged=((1, 2), (0, 1))), count=200, rule=rule)
     for choice in choices:
         assert (choice.completions in {(1, 2), (0, 1)}) == (choice.rule == REPEAT)
     assert len({(choice.task_id, choice.completions) for choice in choices}) == len(choices)
@@ -66,10 +82,63 @@ def test_heads_that_agree_compare_the_best_two() -> None:
     assert thompson_set(AGREED, 3, np.random.default_rng(0)) == (0, 1, 2)
 
 
-def test_unsure_tasks_come_first() -> None:
+def test_the_most_valuable_set_by_hand() -> None:
+    values = np.array([[0, 5, 1, 3], [5, 0, 2, 1], [1, 2, 0, 9], [3, 1, 9, 0]], dtype=np.float64)
+    assert best_set(values, 2) == (2, 3)
+    assert best_set(values, 3) == (0, 2, 3)  # 0 forms pairs worth 1 + 3 with those, 1 such of 2 + 1
+    assert best_set(values, 4) == (0, 1, 2, 3)
+
+
+def test_bald_asks_the_most_telling_pair_of_a_task_first() -> None:
+    scores = np.random.default_rng(5).normal(size=(4, 6))
+    left, right = np.triu_indices(4, 1)
+    order = np.argsort(-bald(scores[left], scores[right]))
+    found = choose([Candidates("t", 4, scores)], count=6, rule=BALD, random_share=0, repeat_share=0)
+    assert [choice.completions for choice in found] == [(left[n], right[n]) for n in order]
+    assert {choice.rule for choice in found} == {BALD}
+
+
+def test_pairs_by_heads_are_the_greedy_design_of_a_task() -> None:
+    scores = np.random.default_rng(6).normal(size=(5, 6))
+    left, right = np.triu_indices(5, 1)
+    first, second = scores[left], scores[right]
+    order = d_optimal(by_heads(first, second), probabilities(first, second).mean(1), np.eye(6), 10)
+    found = choose([Candidates("t", 5, scores)], count=10, random_share=0, repeat_share=0)
+    assert [choice.completions for choice in found] == [(left[n], right[n]) for n in order]
+
+
+def test_by_heads_a_task_that_would_teach_the_same_again_waits() -> None:
+    """Of three tasks two are the same: the other one, a little less telling, comes between them."""
+    same = np.array([[3.0, -3.0, 0.0], [0.0, 0.0, 0.0]])
+    other = np.array([[1.4, 1.4, -2.8], [0.0, 0.0, 0.0]])
+    three = [Candidates("same", 2, same), Candidates("same too", 2, same), Candidates("other", 2, other)]
+    for rule, second in ((BALD, "same too"), (BY_HEADS, "other")):
+        found = choose(three, count=3, rule=rule, random_share=0, repeat_share=0)
+        assert [choice.task_id for choice in found][:2] == ["same", second]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_sets_of_three_are_all_asked_once_in_the_end(rule: str) -> None:
+    scores = np.random.default_rng(7).normal(size=(5, 4))
+    found = choose([Candidates("t", 5, scores)], count=99, size=3, rule=rule, repeat_share=0)
+    assert len({choice.completions for choice in found}) == len(found) == 10
+    assert all(len(set(choice.completions)) == 3 for choice in found)
+
+
+def test_tasks_without_scores_are_chosen_for_at_random_among_others() -> None:
+    both = [Candidates("scored", 4, SPLIT), Candidates("not", 4)]
+    found = choose(both, count=12, random_share=0, repeat_share=0)
+    assert Counter((choice.task_id, choice.rule) for choice in found) == {
+        ("scored", BY_HEADS): 6,
+        ("not", RANDOM): 6,
+    }
+
+
+@pytest.mark.parametrize("rule", [THOMPSON, BALD, BY_HEADS])
+def test_unsure_tasks_come_first(rule: str) -> None:
     mixed = [Candidates("sure", 4, AGREED), Candidates("unsure", 4, SPLIT), Candidates("sure too", 4, AGREED)]
-    first, *_ = choose(mixed, count=3, random_share=0.0, repeat_share=0.0)
-    assert (first.task_id, first.rule) == ("unsure", THOMPSON)
+    first, *_ = choose(mixed, count=3, rule=rule, random_share=0.0, repeat_share=0.0)
+    assert (first.task_id, first.rule) == ("unsure", rule)
     assert disagreement(AGREED) == 0.0
     # σ(±18) is 1 or 0: variance of (0, 1) is 1/4.
     assert disagreement(SPLIT) == pytest.approx(0.25, abs=1e-6)
@@ -80,7 +149,7 @@ def test_priority_falls_from_one() -> None:
 
 
 def test_the_seed_decides() -> None:
-    arguments = {"tasks": tasks(30, SPLIT, judged=((0, 1),)), "count": 40}
+    arguments = {"tasks": tasks(30, SPLIT, judged=((0, 1),)), "count": 40, "rule": THOMPSON}
     assert choose(**arguments, seed=3) == choose(**arguments, seed=3)
     assert choose(**arguments, seed=3) != choose(**arguments, seed=4)
 
@@ -95,5 +164,7 @@ def test_small_tasks_show_all_they_have_and_single_completions_nothing() -> None
 def test_what_cannot_be_asked_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least two completions"):
         choose(tasks(1), count=1, size=1)
+    with pytest.raises(ValueError, match="unknown rule of selection: luck"):
+        choose(tasks(1), count=1, rule="luck")
     with pytest.raises(ValueError, match="task t0: 4 completions, but 2 scores"):
         choose(tasks(1, np.zeros((2, 3))), count=1)
