@@ -22,6 +22,7 @@ NEVER_EMPTY = (
     *("language", "response_format"),
     *("completions_per_comparison", "judgments_wanted", "gold_rate", "gold_feedback", "repeat_rate"),
     *("qualification_questions", "pass_share", "fewest_seconds", "held_out_share", "lease_seconds"),
+    "selection_strategy",
 )
 """What is never empty: an empty field leaves it as it is."""
 
@@ -132,6 +133,8 @@ class ProjectForm(_ModelForm):
             "pass_share",
             "fewest_seconds",
             "auto_pause",
+            "selection_strategy",
+            "asks_reliable",
             "held_out_share",
             "lease_seconds",
             "model",
@@ -154,6 +157,8 @@ class ProjectForm(_ModelForm):
             "qualification_questions": gettext_lazy("Qualification round"),
             "fewest_seconds": gettext_lazy("Too fast, under seconds"),
             "auto_pause": gettext_lazy("Pause people by itself"),
+            "selection_strategy": gettext_lazy("Choose new comparisons by"),
+            "asks_reliable": gettext_lazy("Ask the more reliable half of those present"),
             "held_out_share": gettext_lazy("Share of tasks held out"),
             "lease_seconds": gettext_lazy("Seconds a comparison is kept for a person"),
             "model": gettext_lazy("Base model"),
@@ -180,6 +185,13 @@ class ProjectForm(_ModelForm):
             "auto_pause": gettext_lazy(
                 "When they fail gold questions, contradict themselves, are too fast or follow the position. "
                 "You can lift it."
+            ),
+            "selection_strategy": gettext_lazy(
+                "A fifth is random under each, to judge the model by. Before there is a reward model all are."
+            ),
+            "asks_reliable": gettext_lazy(
+                "Drawn anew every ten minutes; the others see that it is not their turn. It saves judgments "
+                "where some are careless; where all are careful it only makes half of them wait."
             ),
             "held_out_share": gettext_lazy(
                 "From 0 to 0.9. Never trained on, so that progress can be told from memory. Counts for tasks "

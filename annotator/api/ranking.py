@@ -186,7 +186,12 @@ class JudgingView(ProjectView):
 class Claim(JudgingView):
     @extend_schema(
         request=ClaimInput,
-        responses={200: AssignmentOutput, 204: OpenApiResponse(description="Nothing left")},
+        responses={
+            200: AssignmentOutput,
+            204: OpenApiResponse(
+                description="Nothing left; with Retry-After (seconds) where only others are asked until then"
+            ),
+        },
     )
     def post(self, request: Request, slug: str) -> Response:
         """My next comparison."""
@@ -200,7 +205,7 @@ class Claim(JudgingView):
             membership=self.membership,
         )
         if assignment is None:
-            return Response(status=204)
+            return Response(status=204, headers=queue.why_nothing(self.person, self.project, self.membership))
         return Response(_ASSIGNMENT.to_representation(assignment))
 
 

@@ -3,7 +3,7 @@
 from annotator.models.comparisons import Assignment, Comparison, Slot
 from annotator.models.events import Event
 from annotator.models.people import Invitation, Membership, PauseKind, Role, User
-from annotator.models.projects import GoldFeedback, Guideline, Project, ResponseFormat
+from annotator.models.projects import GoldFeedback, Guideline, Project, ResponseFormat, SelectionStrategy
 from annotator.models.prompts import Completion, Domain, Prompt, PromptImport, hash_text
 from annotator.models.quality import GoldAnswer, Note, QualityReport
 from annotator.models.rankings import Ranking, Verdict
@@ -28,6 +28,7 @@ __all__ = [
     "Ranking",
     "ResponseFormat",
     "Role",
+    "SelectionStrategy",
     "Slot",
     "User",
     "Verdict",

@@ -32,6 +32,8 @@ class Comparison(models.Model):
     class Rule(models.TextChoices):
         RANDOM = "random", _("Random")
         THOMPSON = "thompson", _("Thompson")
+        BALD = "bald", _("BALD")
+        BY_HEADS = "d-optimal-heads", _("D-optimal")
         REPEAT = "repeat", _("Repeat")
         GOLD = "gold", _("Gold question")
         EVALUATION = "evaluation", _("Evaluation")

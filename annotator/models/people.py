@@ -45,6 +45,13 @@ class Membership(models.Model):
     watched_from = models.DateTimeField(
         null=True, blank=True, help_text="Judgments before a lifted pause do not pause again."
     )
+    reliability = models.FloatField(
+        null=True, blank=True, help_text="η as the newest reward model has it; empty: unknown."
+    )
+    reliability_error = models.FloatField(null=True, blank=True, help_text="Standard error of its logit.")
+    looked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When they last wanted work, where only some are asked at a time."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -25,6 +25,15 @@ class GoldFeedback(models.TextChoices):
     ALWAYS = "always", _("Always")
 
 
+class SelectionStrategy(models.TextChoices):
+    """How new comparisons are chosen once there is a reward model; before that, at random."""
+
+    BY_HEADS = "d-optimal-heads", _("What teaches the model most, taken together (D-optimal)")
+    BALD = "bald", _("What teaches the model most, one by one (BALD)")
+    THOMPSON = "thompson", _("The best against each other (Thompson)")
+    RANDOM = "random", _("At random")
+
+
 class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, user: Any) -> ProjectQuerySet:
         """The projects in which the user has a role; all of them for a superuser."""
@@ -80,7 +89,12 @@ class Project(models.Model):
     )
     auto_pause = models.BooleanField(default=True)
     lease_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(30)])
-    selection_strategy = models.CharField(max_length=32, default="thompson")
+    selection_strategy = models.CharField(
+        max_length=32, choices=SelectionStrategy, default=SelectionStrategy.BY_HEADS
+    )
+    asks_reliable = models.BooleanField(
+        default=False, help_text="Only the more reliable half of those present is asked at a time."
+    )
     held_out_share = models.FloatField(
         default=0.1,
         validators=[MinValueValidator(0), MaxValueValidator(0.9)],

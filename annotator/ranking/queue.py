@@ -27,7 +27,7 @@ from annotator.models import (
     hash_text,
 )
 from annotator.prepared import Given, Select, an_id
-from annotator.ranking import dealing, leases
+from annotator.ranking import asking, dealing, leases
 from annotator.ranking.leases import (
     end_lease,
     give_back,
@@ -52,6 +52,7 @@ __all__ = [
     "renew",
     "sweep_expired",
     "take_place",
+    "why_nothing",
 ]
 
 State = Assignment.State
@@ -81,7 +82,8 @@ def claim_next(
     A live lease of theirs whose id is not in `holding` comes first (the oldest: what an undo gave
     back, what a reload lost). Otherwise the open comparison of the highest priority is claimed that
     they have neither judged nor skipped nor hold, and whose prompt they have not written for; it is
-    of another prompt than their last one wherever possible. People who are paused get None.
+    of another prompt than their last one wherever possible. People who are paused get None, and so do
+    those who are not asked just now (see `asking`).
     `membership` is theirs, where it has just been read.
     `chance` decides when a gold question or a repeat is put in front of it (see `dealing`).
     """
@@ -104,6 +106,8 @@ def claim_next(
             dealt = _claim_to_qualify(membership, annotator, chance)
             if dealt is not None or membership.qualified_at is None:
                 return dealt
+        if membership is not None and not asking.is_asked(membership, annotator, project):
+            return None
         return _claim_new(annotator, project, chance)
 
 
@@ -119,6 +123,15 @@ def open_to(annotator: User | Given, project: Project | Given) -> QuerySet[Compa
     """
     rows = dealing.untouched(Comparison.objects.open(), annotator).filter(project=project)
     return rows.order_by("-priority", "pk")
+
+
+def why_nothing(annotator: User, project: Project, membership: Membership | None) -> dict[str, str]:
+    """Headers of "nothing": Retry-After in seconds, where something waits that only others are asked."""
+    if membership is None or asking.is_asked(membership, annotator, project):
+        return {}
+    if not _ANY_OPEN.first(annotator=annotator.pk, project=project.pk):
+        return {}
+    return {"Retry-After": str(asking.seconds_left())}
 
 
 @transaction.atomic

@@ -55,7 +55,8 @@ def rank(request: PersonRequest, slug: str) -> HttpResponse:
 def rank_next(request: PersonRequest, slug: str) -> HttpResponse:
     """The next comparison as HTML, beside those that the page holds already.
 
-    204 if there is none; 409 with the reason if this person is paused.
+    204 if there is none, with Retry-After where only others are asked just now; 409 with the reason if this
+    person is paused.
     """
     project, membership = entry(request.user, slug, *JUDGES)
     try:
@@ -71,7 +72,7 @@ def rank_next(request: PersonRequest, slug: str) -> HttpResponse:
         membership.refresh_from_db()  # the answers just given may have ended the qualification round
         if membership.paused_at is not None:
             return judging.problem(watch.reason(membership), 409, paused=True)
-    return HttpResponse(status=204)
+    return HttpResponse(status=204, headers=queue.why_nothing(request.user, project, membership))
 
 
 @require_POST

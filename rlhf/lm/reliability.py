@@ -33,6 +33,11 @@ class Reliability:
     rankings: int
     simulated: bool
 
+    @property
+    def error(self) -> float:
+        """Standard error of logit η."""
+        return float(logit(self.high) - logit(self.low)) / (2 * Z)
+
 
 def reliability_errors(
     fitted: Heads, scores: Floats, votes: PairArrays, *, ties: str, strength: str

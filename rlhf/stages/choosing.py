@@ -13,6 +13,7 @@ import numpy.typing as npt
 from annotator.models import Completion, Project
 from annotator.ranking.queue import NewComparison
 from rlhf import runs
+from rlhf.lm.acquisition import RANDOM
 from rlhf.lm.checkpoints import BadCheckpoint
 from rlhf.lm.data import Task
 from rlhf.lm.reward_model import RewardModel
@@ -37,13 +38,13 @@ class Texts:
 
 
 class Chooser:
-    """Chooses for one project: at random, or with the newest reward model by double Thompson sampling."""
+    """Chooses for one project: by its strategy with the newest reward model, at random without one."""
 
     def __init__(self, project: Project, *, seed: int) -> None:
         self.size = project.completions_per_comparison
         self.seed = seed
-        self.random_share = 1.0 if project.selection_strategy == "random" else RANDOM_SHARE
-        self.reward = None if project.selection_strategy == "random" else _reward(project)
+        self.rule = project.selection_strategy
+        self.reward = None if self.rule == RANDOM else _reward(project)
 
     def look_at(self, task: Task, texts: Sequence[str]) -> Texts:
         """Score the texts. This takes a while: not for within a transaction."""
@@ -58,8 +59,9 @@ class Chooser:
         choices = choose(
             [Candidates(seen.task.id, len(seen.texts), seen.head_scores) for seen, _ in chunk],
             count=sum(self.wanted(len(seen.texts)) for seen, _ in chunk),
+            rule=self.rule,
             size=self.size,
-            random_share=self.random_share,
+            random_share=RANDOM_SHARE,
             repeat_share=0.0,  # what nobody has judged yet cannot be repeated
             seed=self.seed,
         )

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from django.conf import settings
 from django.db.models import QuerySet
 
-from annotator.models import Completion
+from annotator.exports.formats import pseudonym
+from annotator.models import Completion, Project
+from annotator.ranking import asking
 from rlhf import runs, selection_report
 from rlhf.execution import Hold
 from rlhf.lm import reward_model
@@ -76,6 +78,7 @@ def execute(hold: Hold) -> None:
         for score in scores:
             score.checkpoint = checkpoint
         Score.objects.bulk_create(scores, batch_size=1000)
+        asking.learn(run.project, reliability(run.project, report))
 
 
 def train(hold: Hold, config: RewardConfig, dataset: Dataset, previous: Floats | None) -> RewardReport:
@@ -132,6 +135,15 @@ def scores_by(hold: Hold, model: RewardModel, rows: QuerySet[Completion]) -> Ite
         for completion, mean, std in zip(chunk, np.asarray(means), np.asarray(stds), strict=True):
             yield Score(completion=completion, mean=float(mean), std=float(std))
         hold.check()
+
+
+def reliability(project: Project, report: RewardReport) -> dict[int, tuple[float, float]]:
+    """η and the standard error of its logit, by the id of the user, of all who are members still."""
+    users = project.memberships.values_list("user_id", flat=True)
+    known = {pseudonym(project, user): user for user in users}
+    return {
+        known[row.annotator]: (row.value, row.error) for row in report.annotators if row.annotator in known
+    }
 
 
 def message(record: Record) -> str:

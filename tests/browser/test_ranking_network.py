@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from annotator.models import Assignment, Membership, Project, Ranking
 from annotator.quality import gold, watch
+from annotator.ranking import asking
 from tests.browser.rank_page import RANK, letters_of, status, stored
 from tests.factories import make_comparison, make_prompt
 
@@ -246,4 +249,22 @@ def test_what_comes_into_an_empty_project_appears_by_itself(open_as, bob, projec
     expect(page.locator(".task-text")).to_have_text("A new task")
     page.keyboard.press("1")
     expect(page.get_by_role("heading", name="That is all for now")).to_be_visible()
+    stored(1)
+
+
+def test_who_is_not_asked_just_now_sees_until_when_and_goes_on_by_itself(open_as, bob, carol, project, pairs):
+    project.asks_reliable = True
+    project.save()
+    asking.learn(project, {bob.pk: (0.5, 1e-6), carol.pk: (0.95, 1e-6)})
+    theirs = Membership.objects.get(user=carol, project=project)
+    assert asking.is_asked(theirs, carol, project)
+    page = open_as(bob, RANK)
+    take_the_clock(page)
+    said = page.get_by_text("Others are being asked just now")
+    expect(said).to_be_visible()
+    expect(said.locator("time")).to_have_text(re.compile(r"\d\d:\d0"))
+    expect(page.get_by_text("Nothing waits for you in this project")).to_be_hidden()
+    Membership.objects.filter(pk=theirs.pk).update(looked_at=None)  # carol has left
+    look_again_until_visible(page, page.locator(".task-text"))
+    page.keyboard.press("1")
     stored(1)

@@ -119,14 +119,14 @@ def test_every_rule_that_chose_something_has_a_row(project: Project):
 )
 def test_the_page_says_what_the_interval_allows(project: Project, low: float, high: float, words: str):
     make_comparison(project)
-    make_comparison(project, rule="thompson")
+    make_comparison(project, rule="d-optimal-heads")
     model = make_model(project, 0)
     rows = selection_report.brought(project)
     rows[1]["surprise_over_random"] = {"value": (low + high) / 2, "low": low, "high": high}
     model.metrics["selection"] = rows
     model.save()
     found = selection_page.brought(project)
-    assert found is not None and words in found.sentences[0] and "Thompson" in found.sentences[0]
+    assert found is not None and words in found.sentences[0] and "D-optimal" in found.sentences[0]
 
 
 def test_the_models_page_shows_it(project: Project, alice: User, client_of):

@@ -76,7 +76,24 @@ def test_it_scores_every_completion(rewarded: Project):
 def test_with_a_reward_model_the_next_comparisons_are_chosen_by_it(rewarded: Project, carry_out):
     carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 10}))
     rules = Counter(rewarded.comparisons.order_by("-pk").values_list("rule", flat=True)[:40])
-    assert rules["thompson"] > rules["random"] > 0
+    assert rules["d-optimal-heads"] > rules["random"] > 0
+
+
+@pytest.mark.parametrize("strategy", ["bald", "thompson", "random"])
+def test_a_manager_may_choose_another_way(rewarded: Project, carry_out, strategy: str):
+    rewarded.selection_strategy = strategy
+    rewarded.completions_per_comparison = 3
+    rewarded.save()
+    carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 10}))
+    rules = set(rewarded.comparisons.order_by("-pk").values_list("rule", flat=True)[:20])
+    assert rules == {strategy, "random"}
+
+
+def test_a_reward_model_says_how_reliable_members_are(rewarded: Project):
+    report = rewarded.checkpoints.rewards().get().metrics["annotators"]
+    members = rewarded.memberships.exclude(reliability=None)
+    assert sorted(members.values_list("reliability", flat=True)) == sorted(row["value"] for row in report)
+    assert len(report) == members.filter(user__is_simulated=True, reliability_error__gt=0).count() == 3
 
 
 def test_a_cancelled_reward_run_leaves_no_checkpoint(judged: Project):
@@ -183,7 +200,7 @@ def test_the_next_reward_model_is_judged_beside_the_one_before(rewarded: Project
     assert second.metrics["gains"]["previous"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     written = Completion.objects.filter(prompt__project=rewarded).count()
     assert Score.objects.filter(checkpoint=first).count() == written  # what came after it too
-    assert {row["rule"] for row in second.metrics["selection"]} == {"random", "thompson"}
+    assert {row["rule"] for row in second.metrics["selection"]} == {"random", "d-optimal-heads"}
 
 
 def test_a_previous_model_that_cannot_be_read_is_named_and_not_compared(

@@ -14,7 +14,7 @@ import { listenToKeys } from "./keys.js";
 import { LongTexts } from "./long.js";
 import { Outbox } from "./outbox.js";
 import { Pair } from "./pair.js";
-import { byId, fitToForm, isPaused, leaveText, offerSignIn, rememberFolds, say, showOnly, showPause } from "./screen.js";
+import { byId, fitToForm, isPaused, leaveText, offerSignIn, rememberFolds, say, showNothing, showOnly, showPause } from "./screen.js";
 import { SecondThoughts } from "./second.js";
 import { SignedOut } from "./server.js";
 import { Store } from "./store.js";
@@ -67,8 +67,8 @@ const supply = new Supply(urls, Number(urls.lease), outbox, {
     if (!supply.current) advance();
     else if (isPaused()) goOn();
   },
-  empty() {
-    if (!supply.current) showOnly("nothing");
+  empty(askedAt) {
+    if (!supply.current) showNothing(askedAt);
     else if (isPaused()) goOn();
   },
   unreachable(error) {

@@ -3,6 +3,10 @@
 
 const NOTICES = ["nothing", "loading", "unreachable", "paused"];
 
+const clockTime = new Intl.DateTimeFormat(document.documentElement.lang || "en", {
+  hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+});
+
 export const byId = (id) => document.getElementById(id);
 
 export function say(sentence, kind = "") {
@@ -18,6 +22,19 @@ export function showOnly(name) {
   byId("stage-place").hidden = byId("answer-place").hidden = !hasOne;
   byId("foot-actions").hidden = !hasOne;
   drawSignIn();
+}
+
+// Why there is nothing: no work, or none for this person until `askedAt`.
+export function showNothing(askedAt) {
+  showOnly("nothing");
+  const time = byId("nothing").querySelector("[data-again]");
+  if (askedAt) {
+    time.dateTime = askedAt.toISOString();
+    time.textContent = clockTime.format(askedAt);
+  }
+  for (const node of document.querySelectorAll("[data-asked]")) {
+    node.hidden = (node.dataset.asked === "no") !== Boolean(askedAt);
+  }
 }
 
 export function isPaused() {

@@ -12,6 +12,15 @@ export class Refused extends Error {}
 // This person's part in the project is paused; the message says why.
 export class Paused extends Error {}
 
+// Something waits, but others are asked just now; `at` is when it may be this person's turn.
+export class NotAsked extends Error {
+  constructor(seconds) {
+    super("not asked just now");
+    this.at = new Date(Date.now() + 1000 * seconds);
+  }
+}
+
+const ANSWERS = [Refused, SignedOut, Paused, NotAsked];
 const PATIENCE_MS = 15_000;
 
 export function csrfToken() {
@@ -38,13 +47,17 @@ async function ask(url, request) {
     });
     return await read(response);
   } catch (error) {
-    if (error instanceof Refused || error instanceof SignedOut || error instanceof Paused) throw error;
+    if (ANSWERS.some((kind) => error instanceof kind)) throw error;
     throw new Unreachable(error.message);
   }
 }
 
 async function read(response) {
-  if (response.status === 204) return null;
+  if (response.status === 204) {
+    const seconds = response.headers.get("Retry-After");
+    if (seconds) throw new NotAsked(Number(seconds));
+    return null;
+  }
   const isJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
   if (response.ok) return isJson ? response.json() : response.text();
   if (isJson && response.status < 500) {

@@ -1,6 +1,6 @@
 // The comparison on the screen and the one fetched ahead: claims, heartbeats, letting go.
 
-import { Paused, post, postAndLeave, Refused } from "./server.js";
+import { NotAsked, Paused, post, postAndLeave, Refused } from "./server.js";
 
 const LOOK_AGAIN_MS = 10_000;
 const SLOW_MS = 250; // with a server this slow, two are kept ahead
@@ -17,7 +17,7 @@ export function parse(html) {
 }
 
 export class Supply {
-  // urls: { next, renew }; on: { arrived(), empty(), unreachable(error), paused(reason), lost(), counted(progress) }
+  // urls: { next, renew }; on: { arrived(), empty(askedAt), unreachable(error), paused(reason), lost(), counted(progress) }
   constructor(urls, leaseSeconds, outbox, on) {
     this.urls = urls;
     this.leaseMs = 1000 * leaseSeconds;
@@ -79,6 +79,10 @@ export class Supply {
     } catch (error) {
       this.filling = false;
       this.lookAgain();
+      if (error instanceof NotAsked) {
+        this.on.empty(error.at);
+        return;
+      }
       if (error instanceof Paused) {
         this.on.paused(error.message);
         return;

@@ -96,6 +96,21 @@ def test_settings_change_the_project_and_keep_its_address(client_of, alice, proj
     assert (project.name, project.slug, project.judgments_wanted) == ("Support, renamed", "support", 3)
 
 
+def test_what_is_asked_and_of_whom_is_a_setting_and_stays_where_it_is_not_said(client_of, alice, project):
+    assert (project.selection_strategy, project.asks_reliable) == ("d-optimal-heads", False)
+    told = {**DEFAULTS, "name": "Support", "selection_strategy": "bald", "asks_reliable": "on"}
+    client_of(alice).post(reverse("settings", args=["support"]), told)
+    project.refresh_from_db()
+    assert (project.selection_strategy, project.asks_reliable) == ("bald", True)
+    client_of(alice).post(reverse("settings", args=["support"]), {**DEFAULTS, "name": "Support"})
+    project.refresh_from_db()
+    assert (project.selection_strategy, project.asks_reliable) == ("bald", False)
+    page = client_of(alice).post(
+        reverse("settings", args=["support"]), {**told, "selection_strategy": "luck"}
+    )
+    assert "Select a valid choice" in page.text
+
+
 def test_only_changed_guidelines_are_a_new_version(client_of, alice, project):
     make_guideline(project, "One\ntwo")
     client = client_of(alice)
