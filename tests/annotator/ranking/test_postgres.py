@@ -19,6 +19,7 @@ def test_the_queue_does_the_same_on_postgres(postgres_url):
         "test_dealing.py",
         "test_concurrency.py",
         "test_adjudication.py",
+        "test_asking.py",
         "../test_invitations.py",
     )
     files = [str(HERE / name) for name in names]
