@@ -30,10 +30,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from preference_sets import BadSet, PreferenceSet, read_folder  # noqa: E402
+from reward_model import INPUTS, TOKENS  # noqa: E402
 from set_features import read_responses, standardised  # noqa: E402
 
 from rlhf.lm import acquisition  # noqa: E402
-from rlhf.lm.backbones import load_causal  # noqa: E402
+from rlhf.lm.backbones import load_causal, load_encoder  # noqa: E402
 from rlhf.lm.features import Features  # noqa: E402
 from rlhf.lm.metrics import bootstrap_mean  # noqa: E402
 from rlhf.lm.replay import (  # noqa: E402
@@ -176,9 +177,16 @@ def curve(work: tuple[Pool, Plan, tuple[str, str], int], grid: np.ndarray) -> np
 
 
 def real_set(real: PreferenceSet, models: Path, cache: Path) -> RealSet:
-    """A set's features: principal components of what the embedded model sees, each text read once."""
+    """A set's features: principal components of all that bench/reward_model.py reads, and keeps, of it."""
     print(f"reading {real.name} ({real.reading})", file=sys.stderr)
-    features = Features(load_causal("smollm2", models), cache=cache)
+    features = Features(
+        load_causal("smollm2", models),
+        load_encoder("minilm", models),
+        cache,
+        inputs=INPUTS,
+        wording="chat",
+        completion_tokens=TOKENS,
+    )
     raw = read_responses(real, features)
     standard = standardised(raw, np.arange(len(raw)))
     _, values, directions = np.linalg.svd(standard, full_matrices=False)
