@@ -29,6 +29,10 @@ UNKNOWN = (8 / 9, 1.06)
 """η and the standard error of its logit before any vote: the reward model's prior, Beta(9, 2)."""
 
 
+SHARPER = 0.5
+"""Of the standard error, in a draw: less exploring does better (rlhf/lm/trust.py has the same, and why)."""
+
+
 def is_asked(membership: Membership, annotator: User, project: Project) -> bool:
     """Whether this person is asked in the present slot. Managers and simulated people always are."""
     if not project.asks_reliable or membership.role != Role.ANNOTATOR or annotator.is_simulated:
@@ -53,7 +57,7 @@ def drawn(membership: int, reliability: float | None, error: float | None, slot:
     """A draw of logit η: the same for the same person in the same slot."""
     if reliability is None or error is None:
         reliability, error = UNKNOWN
-    return math.log(reliability / (1 - reliability)) + error * _deviate(membership, slot)
+    return math.log(reliability / (1 - reliability)) + SHARPER * error * _deviate(membership, slot)
 
 
 def learn(project: Project, known: Mapping[int, tuple[float, float]]) -> None:

@@ -19,6 +19,10 @@ from rlhf.lm.reward_heads import Heads, PairArrays
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+SHARPER = 0.5
+"""Of the standard error, in a draw: less exploring finds the careful sooner (Chapelle and Li 2011, "posterior
+reshaping"; docs/LOG.md)."""
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -29,7 +33,7 @@ class Trust:
 
     def draw(self, count: int, rng: np.random.Generator) -> Floats:
         """Logit η of everybody, drawn anew for each of `count` questions. Shape: (count, A)."""
-        drawn: Floats = rng.normal(self.mean, self.error, size=(count, len(self.mean)))
+        drawn: Floats = rng.normal(self.mean, SHARPER * self.error, size=(count, len(self.mean)))
         return drawn
 
 

@@ -25,8 +25,8 @@ def test_who_is_known_to_be_best_is_asked() -> None:
 
 
 def test_who_may_be_best_is_asked_as_often_as_they_are() -> None:
-    """Means 1 apart, both with an error of 1: the second is the better one with probability Φ(-1/√2)."""
-    assert shares(Trust(np.array([1.0, 0.0]), np.ones(2))) == pytest.approx([0.7602, 0.2398], abs=0.015)
+    """Means 1 apart, both drawn with half an error of 2: the second comes out better with Φ(-1/√2)."""
+    assert shares(Trust(np.array([1.0, 0.0]), np.full(2, 2.0))) == pytest.approx([0.7602, 0.2398], abs=0.015)
     alike = Trust(np.zeros(4), np.ones(4))
     assert shares(alike) == pytest.approx([0.25] * 4, abs=0.02)
 
