@@ -41,8 +41,9 @@ from rlhf.lm.trainable import is_causal  # noqa: E402
 
 GOALS = {2: 1.5, 4: 4.0, 9: 10.0}
 RANKINGS_PER_STEP = {2: 16, 4: 4, 9: 2}
-TRL_BATCHES = (1, 2, 4, 8)  # pairs; those that divide a step's pairs are tried
-TRIED_PAIRS = 8  # with each of them
+TRL_BATCHES = (1, 2, 4, 8, 12, 16, 24)  # pairs; those that divide a step's pairs are tried
+TRIED_PAIRS = 24  # with each of them
+MUCH_SLOWER = 1.1  # than the best so far: still larger batches are not tried
 CURVE_RANKINGS, CURVE_PER_STEP, CURVE_EPOCHS = 6, 2, 3
 CURVE_RATE = 1e-3
 OTHER_RATE = 1.1  # times that: to be told from it
@@ -62,7 +63,7 @@ def main() -> int:
         return 2
     if options.threads:
         torch.set_num_threads(options.threads)
-    precision = "bfloat16" if best_dtype() == torch.bfloat16 else "float32"
+    precision = options.precision or str(best_dtype()).removeprefix("torch.")
     unit = "processor seconds" if options.processor_time else "seconds"
     print(f"{torch.get_num_threads()} threads, {precision}, LoRA on both sides, times in {unit}", flush=True)
     rows: list[dict[str, Any]] = []
@@ -96,7 +97,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2, help="optimiser steps of a timed run (default 2)")
     parser.add_argument("--rankings", type=int, default=0, help="a step (default 16, 4, 2 for k = 2, 4, 9)")
     parser.add_argument(
-        "--trl-batches", type=sizes, default=TRL_BATCHES, help="pairs a batch of TRL, to try (1,2,4,8)"
+        "--trl-batches",
+        type=sizes,
+        default=TRL_BATCHES,
+        help="pairs a batch of TRL, to try, upwards (1,2,4,8,12,16,24)",
     )
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each side (default 3)")
     parser.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
@@ -104,6 +108,11 @@ def arguments() -> argparse.Namespace:
         "--processor-time",
         action="store_true",
         help="count the processor's seconds, not the clock's: where others use the machine, with --threads 1",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("bfloat16", "float32"),
+        help="of both (default: bfloat16 where the processor has it)",
     )
     parser.add_argument("--no-curves", action="store_true", help="do not compare losses")
     parser.add_argument("--seed", type=int, default=0, help="of the data and the weights that are new")
@@ -122,7 +131,7 @@ def numbers(text: str) -> list[int]:
 
 
 def sizes(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
+    return sorted({1, *(int(word) for word in text.split(","))})
 
 
 def measure(
@@ -145,9 +154,13 @@ def measure(
         return seconds
 
     some = pairs[: min(TRIED_PAIRS, pairs_per_step)]
-    candidates = [n for n in options.trl_batches if pairs_per_step % n == 0 and len(some) % n == 0]
     train_trl(some[:1], 1, 1)
-    tried = {batch: train_trl(some, batch, len(some)) for batch in candidates or [1]}
+    tried: dict[int, float] = {}
+    for size in options.trl_batches:
+        if pairs_per_step % size == 0 and len(some) % size == 0:
+            tried[size] = train_trl(some, size, len(some))
+            if tried[size] > MUCH_SLOWER * min(tried.values()):
+                break
     batch = min(tried, key=lambda size: tried[size])
     trainers.train_ours(config, data, options.models, clock=clock)
     ours, theirs = [], []

@@ -115,9 +115,11 @@ def train_trl(
     import datasets
     from peft import LoraConfig
     from transformers import AutoModelForSequenceClassification, TrainerCallback
+    from transformers.utils import logging
     from trl import RewardConfig, RewardTrainer
 
     datasets.disable_progress_bars()
+    logging.set_verbosity_error()  # its table of weights that are new
     ours = RewardBackbone.fresh(config, models)
     ours_weights = {name: p.detach() for name, p in ours.trunk.named_parameters()}
     folder = resolve(config.backbone, models)
