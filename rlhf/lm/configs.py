@@ -149,7 +149,7 @@ class LoraRewardConfig:
     """"bfloat16", "float32", or "auto": bfloat16 where the processor multiplies it natively."""
     batch_tokens: int = 4096
     """Tokens encoded together, with their padding."""
-    chunk_tokens: int = 16384
+    chunk_tokens: int = 8192
     """Tokens whose activations are held for one backward pass."""
     save_every: int = 10
     """Steps between checkpoints that a killed run resumes from."""
