@@ -52,9 +52,10 @@ class RewardConfig:
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """RLOO (Ahmadian et al. 2024, arXiv 2402.14740) on LoRA adapters against a reward model."""
+    """A policy gradient on LoRA adapters against a reward model."""
 
     algorithm: str = "rloo"
+    """"rloo" (a completion is one action), "grpo" or "dr_grpo" (each token is one): policy_losses.py."""
     steps: int = 16
     prompts_per_step: int = 8
     completions_per_prompt: int = 6
@@ -63,11 +64,18 @@ class PolicyConfig:
     """Rollouts are sampled from the policy itself: no cut, so that their probabilities are true."""
     learning_rate: float = 2e-4
     kl_coef: float = 0.03
-    """Weight of the KL penalty to the reference, in reward units per nat of a whole completion."""
+    """Weight of the KL penalty to the reference. RLOO takes it off the reward, for each nat of a completion;
+    GRPO adds it to the loss, for each nat of a token."""
     kl_budget: float = 8.0
     """Mean nats a completion; the run stops before it goes further away than this."""
     length_drift: float = 3.0
-    """The run stops when completions become this many times longer or shorter than at its start."""
+    """The run stops when completions become this many times longer or shorter than at its start,"""
+    entropy_floor: float = 0.2
+    """when entropy falls below this part of what it was,"""
+    disagreement: float = 3.0
+    """when the reward model's heads differ by this many times as much,"""
+    repetition: float = 0.3
+    """or when so much more of a completion repeats itself."""
     epochs: int = 1
     """Updates on the same rollouts; from the second on, `clip_coef` bounds how far they go."""
     clip_coef: float = 0.2

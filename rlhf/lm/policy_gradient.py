@@ -1,7 +1,7 @@
-"""RLOO: fine-tunes the generator against a score. REINFORCE with a leave-one-out baseline on LoRA adapters.
+"""RLOO, GRPO and Dr. GRPO: fine-tune the generator against a score, with LoRA adapters.
 
-Ahmadian et al. 2024, https://arxiv.org/abs/2402.14740. One file, to be read from top to bottom. Left out:
-a value head, a learned KL coefficient, and scaling of advantages by their spread.
+One loop, to be read from top to bottom; the three differ in the last lines of `learn`, and policy_losses.py.
+Left out: a value head and a learned KL coefficient.
 """
 
 from __future__ import annotations
@@ -25,6 +25,16 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, merge_adapters, save_policy
 from rlhf.lm.configs import PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task
+from rlhf.lm.guards import limit_passed, repetition
+from rlhf.lm.policy_losses import (
+    ALGORITHMS,
+    GRPO,
+    RLOO,
+    clipped_loss,
+    group_relative,
+    leave_one_out,
+    token_loss,
+)
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import SampledCompletion, decode, sample
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner
@@ -48,7 +58,10 @@ Score = Callable[[list[tuple[Task, str]]], tuple[np.ndarray, np.ndarray]]
 
 @dataclass
 class Rollout:
-    """One prompt's G completions, their rewards, and what the first epoch adds. Shapes: (G,) each."""
+    """One prompt's G completions, their rewards (G,), and what the first epoch adds.
+
+    `advantages` are (G,), `old_logprobs` (G,) of completions or, for GRPO, (N,) of their tokens.
+    """
 
     packed: PackedGroup
     rewards: torch.Tensor  # before the KL penalty
@@ -59,20 +72,6 @@ class Rollout:
     def useful(self) -> bool:
         """Whether the rewards differ: where they are all equal there is nothing to learn from."""
         return float(self.rewards.max() - self.rewards.min()) > 1e-6
-
-
-def leave_one_out(rewards: torch.Tensor) -> torch.Tensor:
-    """A_i = R_i - mean of the group's other rewards. Shape: (G,) -> (G,)."""
-    return (rewards - rewards.mean()) * len(rewards) / (len(rewards) - 1)
-
-
-def clipped_loss(
-    logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor, clip_coef: float
-) -> torch.Tensor:
-    """PPO's clipped objective, negated and summed; a whole completion is one action. Shapes: (G,) each."""
-    ratio = (logprobs - old_logprobs).exp()
-    clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
-    return -torch.minimum(ratio * advantages, clipped * advantages).sum()
 
 
 def train(
@@ -105,13 +104,14 @@ def train(
         shown = spread(tasks, config.sample_tasks)
         run = identity(config, policy, tasks)
         state = load_state(folder, identity=run)
-        kept = adapter_tensors(model)  # of the last step that was within the limits
+        kept = adapter_tensors(model)  # of the best step that was within the limits
+        best_step = 0
         records: list[Record] = []
         stopped = ""
         if state:
             set_peft_model_state_dict(model, under_prefix("adapter", state.tensors))
             restore_optimizer(optimizer, under_prefix("optimizer", state.tensors))
-            kept = under_prefix("kept", state.tensors)
+            kept, best_step = under_prefix("kept", state.tensors), state.facts["best_step"]
             records = [record_from_json(row) for row in state.facts["records"]]
             stopped = state.facts["stopped"]
             yield from records
@@ -152,7 +152,8 @@ def train(
                     ]
                 if epoch == 0:
                     values = summary(groups, means, stds, rewards, useful, measures, records)
-                    stopped = limit_passed(config, values, records)
+                    passed = limit_passed(config, values, records[0].values if records else values)
+                    stopped = f"stopped: {passed}" if passed else ""
                 if stopped or last or not useful:
                     break
 
@@ -162,13 +163,13 @@ def train(
                     raise FloatingPointError(f"step {step}: the gradient is {grad_norm}; lower learning_rate")
                 optimizer.step()
 
-            # 7. Beyond a limit, the policy goes back to the last step that was within.
+            # 7. Beyond a limit, the policy goes back to the best step that was within.
             if stopped:
-                stopped += f"; the policy of step {step - 1} is kept"
+                stopped += f"; the policy of step {best_step} is kept"
                 set_peft_model_state_dict(model, kept)
                 put_into(sampler, weights, kept, config)
-            else:
-                kept = current
+            elif not records or values["reward"] >= records[best_step].values["reward"]:
+                kept, best_step = current, step
 
             # 8. The record, and the state from which a killed run goes on.
             samples: tuple[Sample, ...] = ()
@@ -198,6 +199,7 @@ def train(
                     facts={
                         "identity": run,
                         "stopped": stopped,
+                        "best_step": best_step,
                         "reference_texts": reference_texts,
                         "records": [record_to_json(record) for record in records],
                     },
@@ -213,7 +215,7 @@ def train(
                 tensors=adapter_tensors(model),
                 config=dataclasses.asdict(config),
                 seed=config.seed,
-                steps=records[-1].step - bool(stopped),
+                steps=best_step if stopped else records[-1].step,
                 stopped=stopped,
                 code_version=code_version,
             )
@@ -223,6 +225,8 @@ def train(
 
 def check(config: PolicyConfig, tasks: Sequence[Task]) -> None:
     """Refuse what cannot be trained on."""
+    if config.algorithm not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {config.algorithm!r}; there are {', '.join(ALGORITHMS)}")
     if held_out := [task.id for task in tasks if task.held_out]:
         raise ValueError(f"held-out tasks must not be trained on: {', '.join(held_out[:5])}")
     if not tasks:
@@ -300,13 +304,27 @@ def learn(model: Any, rollout: Rollout, config: PolicyConfig, *, share: float) -
         probabilities = all_logprobs.exp()
         kl = sum_by_owner((probabilities * (all_logprobs - ref_all)).sum(-1), packed)  # (G,)
         entropy = -(probabilities * all_logprobs).sum(-1)  # (N,)
+    ref_chosen = ref_all.gather(1, targets[:, None])[:, 0]  # (N,)
+    rewards = rollout.rewards.to(chosen.device)
     if rollout.advantages is None or rollout.old_logprobs is None:
-        ref_logprobs = sum_by_owner(ref_all.gather(1, targets[:, None])[:, 0], packed)
-        penalty = config.kl_coef * (logprobs.detach() - ref_logprobs)
-        rollout.advantages = leave_one_out(rollout.rewards.to(penalty.device) - penalty)
-        rollout.old_logprobs = logprobs.detach()
+        if config.algorithm == RLOO:
+            penalty = config.kl_coef * (logprobs.detach() - sum_by_owner(ref_chosen, packed))
+            rollout.advantages = leave_one_out(rewards - penalty)
+            rollout.old_logprobs = logprobs.detach()
+        else:
+            rollout.advantages = group_relative(rewards, scaled=config.algorithm == GRPO)
+            rollout.old_logprobs = chosen.detach()
     if torch.is_grad_enabled():
-        loss = clipped_loss(logprobs, rollout.old_logprobs, rollout.advantages, config.clip_coef)
+        old, advantages = rollout.old_logprobs, rollout.advantages
+        if config.algorithm == RLOO:
+            loss = clipped_loss(logprobs, old, advantages, config.clip_coef).sum()
+        else:
+            loss = token_loss(
+                *(chosen, old, ref_chosen, advantages, packed),
+                clip_coef=config.clip_coef,
+                kl_coef=config.kl_coef,
+                divisor=None if config.algorithm == GRPO else config.max_new_tokens,
+            )
         (loss * share).backward()  # type: ignore[no-untyped-call]
     return {"kl": kl.cpu(), "entropy": entropy.cpu()}
 
@@ -334,15 +352,6 @@ def summary(
         else before["entropy"],
         "length": float(np.mean([len(c.token_ids) for c in completions])),
         "finished": float(np.mean([c.finished for c in completions])),
+        "repetition": repetition([c.text for c in completions]),
         "useful": len(useful) / len(groups),
     }
-
-
-def limit_passed(config: PolicyConfig, values: dict[str, float], records: Sequence[Record]) -> str:
-    """Why the run must stop, or ""."""
-    if values["kl"] > config.kl_budget:
-        return f"stopped: KL {values['kl']:.2f} is over the budget of {config.kl_budget:g}"
-    start = records[0].values["length"] if records else values["length"]
-    if not start / config.length_drift <= values["length"] <= start * config.length_drift:
-        return f"stopped: completions have {values['length']:.1f} tokens, at the start {start:.1f}"
-    return ""
