@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from annotator.models import Project, User
 from rlhf import runs
 from rlhf.live import MOST
-from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
+from rlhf.lm.configs import DR_GRPO, GRPO, RLOO, EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
 from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import BOUNDS
@@ -137,9 +137,11 @@ class PolicyForm(StartForm):
 
     algorithm = forms.ChoiceField(
         label=_("Algorithm"),
-        choices=[("rloo", "RLOO")],
+        choices=[(RLOO, "RLOO"), (GRPO, "GRPO"), (DR_GRPO, "Dr. GRPO")],
         help_text=_(
-            "Several instructions are written for each task; those above the others' mean are made likelier."
+            "Several instructions are written for each task; those above the others' mean are made likelier. "
+            "RLOO weighs whole instructions, GRPO their tokens; Dr. GRPO does so without scaling by spread "
+            "and length."
         ),
     )
     steps = forms.IntegerField(label=_("Steps"), help_text=_("The time it takes grows with them."))

@@ -97,4 +97,19 @@ def _policy_plots(run: Run) -> list[Plot]:
             hint=_("Near zero, it writes always the same."),
         ),
         Plot("length", _("Length"), _("tokens an instruction"), (Series("length", _("Length")),)),
+        Plot(
+            "doubt",
+            _("Doubt"),
+            _("spread of the reward model's heads"),
+            (Series("score_std", _("Doubt")),),
+            hint=_("Rising, it writes what the reward model knows nothing of."),
+        ),
+        Plot(
+            "repetition",
+            _("Repetition"),
+            _("of what an instruction says, said before"),
+            (Series("repetition", _("Repetition")),),
+            hint=_("A way of gaming the reward that people see at once."),
+            percent=True,
+        ),
     ]

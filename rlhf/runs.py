@@ -100,7 +100,7 @@ def start_policy(
     *,
     project: Project,
     user: Person = None,
-    algorithm: str = "rloo",
+    algorithm: str = PolicyConfig.algorithm,
     config: Values = None,
     policy: Checkpoint | None = None,
     reward: Checkpoint | None = None,

@@ -50,11 +50,15 @@ class RewardConfig:
     seed: int = 0
 
 
+RLOO, GRPO, DR_GRPO = "rloo", "grpo", "dr_grpo"
+ALGORITHMS = (RLOO, GRPO, DR_GRPO)
+
+
 @dataclass(frozen=True)
 class PolicyConfig:
     """A policy gradient on LoRA adapters against a reward model."""
 
-    algorithm: str = "rloo"
+    algorithm: str = RLOO
     """"rloo" (a completion is one action), "grpo" or "dr_grpo" (each token is one): policy_losses.py."""
     steps: int = 16
     prompts_per_step: int = 8

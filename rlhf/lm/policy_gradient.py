@@ -23,13 +23,10 @@ from peft import set_peft_model_state_dict
 
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, merge_adapters, save_policy
-from rlhf.lm.configs import PolicyConfig, SamplingConfig
+from rlhf.lm.configs import ALGORITHMS, GRPO, RLOO, PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task
 from rlhf.lm.guards import limit_passed, repetition
 from rlhf.lm.policy_losses import (
-    ALGORITHMS,
-    GRPO,
-    RLOO,
     clipped_loss,
     group_relative,
     leave_one_out,

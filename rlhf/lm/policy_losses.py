@@ -10,8 +10,6 @@ import torch
 
 from rlhf.lm.tensors import PackedGroup, sum_by_owner
 
-RLOO, GRPO, DR_GRPO = "rloo", "grpo", "dr_grpo"
-ALGORITHMS = (RLOO, GRPO, DR_GRPO)
 LEAST_STD = 1e-4  # added to a group's spread, so that equal rewards divide by something
 
 

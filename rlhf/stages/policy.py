@@ -1,4 +1,4 @@
-"""Policy training: RLOO against a reward model. The state it resumes from lies in the run's folder."""
+"""Policy training: a policy gradient against a reward model. Its state lies in the run's folder."""
 
 from __future__ import annotations
 

@@ -12,10 +12,9 @@ import torch
 from rlhf.lm import policy_gradient
 from rlhf.lm.backbones import CausalLM, load_causal
 from rlhf.lm.checkpoints import load_policy, read_manifest
-from rlhf.lm.configs import PolicyConfig
+from rlhf.lm.configs import ALGORITHMS, PolicyConfig
 from rlhf.lm.data import Example, Record, Task
 from rlhf.lm.policy_gradient import Rollout, batch_of, train
-from rlhf.lm.policy_losses import ALGORITHMS
 from rlhf.lm.tensors import pack_group
 from rlhf.lm.training_state import ResumeMismatch
 from tests.tiny import make_tiny_model

@@ -1,4 +1,4 @@
-"""`manage.py train_policy PROJECT --algorithm rloo`: the policy is fine-tuned against the reward model."""
+"""`manage.py train_policy PROJECT --algorithm grpo`: the policy is fine-tuned against the reward model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from annotator.models import Project
 from rlhf import runs
+from rlhf.lm.configs import ALGORITHMS, PolicyConfig
 from rlhf.management.following import RunCommand, checkpoint_named, settings_from
 from rlhf.models import Run
 
@@ -25,7 +26,7 @@ class Command(RunCommand):
     help = "Fine-tune the promoted policy against the newest reward model, under a KL budget."
 
     def add_settings(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--algorithm", default="rloo", choices=["rloo"])
+        parser.add_argument("--algorithm", default=PolicyConfig.algorithm, choices=ALGORITHMS)
         parser.add_argument("--steps", type=int)
         parser.add_argument("--prompts-per-step", type=int)
         parser.add_argument("--completions-per-prompt", type=int)
