@@ -98,6 +98,51 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True)
+class OfflineConfig:
+    """What SFT and DPO have in common: LoRA adapters, learned from texts that are there already."""
+
+    epochs: int = 3
+    groups_per_step: int = 8
+    """Tasks an update; all texts of a task are learned from together."""
+    learning_rate: float = 1e-4
+    warmup_steps: int = 5
+    """Updates over which the learning rate rises."""
+    max_grad_norm: float = 1.0
+    lora_r: int = 8
+    lora_alpha: int = 16
+    max_new_tokens: int = 40
+    """Of the samples on the run's page."""
+    sample_tasks: int = 4
+    sample_every: int = 8
+    save_every: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SftConfig(OfflineConfig):
+    """Supervised fine-tuning on good instructions."""
+
+    algorithm: str = "sft"
+    written: bool = True
+    """Learn from the instructions that came with the tasks."""
+    ranked: bool = True
+    """Learn from those that people wrote while ranking, or put first."""
+
+
+@dataclass(frozen=True)
+class DpoConfig(OfflineConfig):
+    """Direct preference optimisation on rankings."""
+
+    algorithm: str = "dpo"
+    loss: str = "sigmoid"
+    """"sigmoid" (DPO) or "ipo"."""
+    beta: float = 0.1
+    """How much a lead of one nat over the reference counts; the smaller, the further it goes."""
+    sft_weight: float = 0.0
+    """Of the preferred texts' likelihood, added so that it does not fall along with the others'."""
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """Old against new on held-out tasks."""
 

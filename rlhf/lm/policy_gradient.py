@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import torch
 from peft import set_peft_model_state_dict
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.checkpoints import adapter_tensors, add_lora, merge_adapters, save_policy
+from rlhf.lm.checkpoints import adapter_tensors, add_lora, save_policy
 from rlhf.lm.configs import ALGORITHMS, GRPO, RLOO, PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task
 from rlhf.lm.guards import limit_passed, repetition
@@ -32,8 +32,9 @@ from rlhf.lm.policy_losses import (
     leave_one_out,
     token_loss,
 )
+from rlhf.lm.policy_samples import put_into, write
 from rlhf.lm.prompting import generator_ids
-from rlhf.lm.sampling import SampledCompletion, decode, sample
+from rlhf.lm.sampling import SampledCompletion, decode
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner
 from rlhf.lm.training_state import (
     load_state,
@@ -97,6 +98,9 @@ def train(
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
 
+        reading = {"max_new_tokens": config.max_new_tokens, "seed": config.seed}
+        scale = config.lora_alpha / config.lora_r
+
         # 2. Start with what the reference writes for the tasks shown, or go on from the saved step.
         shown = spread(tasks, config.sample_tasks)
         run = identity(config, policy, tasks)
@@ -112,7 +116,7 @@ def train(
             records = [record_from_json(row) for row in state.facts["records"]]
             stopped = state.facts["stopped"]
             yield from records
-        reference_texts = state.facts["reference_texts"] if state else write(sampler, shown, config)
+        reference_texts = state.facts["reference_texts"] if state else write(sampler, shown, **reading)
 
         for step in range(len(records), config.steps + 1):
             if stopped:
@@ -121,7 +125,7 @@ def train(
 
             # 3. Rollouts: the policy writes G completions for each of some prompts.
             current = adapter_tensors(model)
-            put_into(sampler, weights, current, config)
+            put_into(sampler, weights, current, scale)
             batch = batch_of(tasks, step, config)
             prompts = [generator_ids(policy.tokenizer, task) for task in batch]
             groups = decode(sampler, batch, prompts, rollout_config(config, step))
@@ -164,7 +168,7 @@ def train(
             if stopped:
                 stopped += f"; the policy of step {best_step} is kept"
                 set_peft_model_state_dict(model, kept)
-                put_into(sampler, weights, kept, config)
+                put_into(sampler, weights, kept, scale)
             elif not records or values["reward"] >= records[best_step].values["reward"]:
                 kept, best_step = current, step
 
@@ -174,7 +178,7 @@ def train(
                 samples = tuple(
                     Sample(task.id, text, reference)
                     for task, text, reference in zip(
-                        shown, write(sampler, shown, config), reference_texts, strict=True
+                        shown, write(sampler, shown, **reading), reference_texts, strict=True
                     )
                 )
             tokens = sum(len(c.token_ids) for group in groups for c in group)
@@ -264,24 +268,6 @@ def rollout_config(config: PolicyConfig, step: int) -> SamplingConfig:
         max_new_tokens=config.max_new_tokens,
         seed=config.seed * 100_003 + step,
     )
-
-
-def put_into(
-    sampler: CausalLM,
-    weights: Mapping[str, torch.Tensor],
-    adapter: Mapping[str, torch.Tensor],
-    config: PolicyConfig,
-) -> None:
-    """Give the sampler the weights with the adapter merged in."""
-    merged = merge_adapters(weights, [(adapter, config.lora_alpha / config.lora_r)])
-    sampler.model.load_state_dict(merged, strict=False)
-
-
-def write(sampler: CausalLM, tasks: Sequence[Task], config: PolicyConfig) -> list[str]:
-    """One text a task as people would be given it, always with the same random numbers."""
-    reading = SamplingConfig(completions_per_task=1, max_new_tokens=config.max_new_tokens, seed=config.seed)
-    texts = {group[0].task_id: group[0].text for group in sample(sampler, tasks, reading)}
-    return [texts[task.id] for task in tasks]
 
 
 def learn(model: Any, rollout: Rollout, config: PolicyConfig, *, share: float) -> dict[str, torch.Tensor]:
