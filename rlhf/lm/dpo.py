@@ -1,7 +1,7 @@
 """DPO: fine-tunes the generator on preferences, without a reward model or samples of its own.
 
 Rafailov et al. 2023, arXiv 2305.18290; IPO: Azar et al. 2023, arXiv 2310.12036. A preference is a soft
-target: how likely the first is better, given who said so. Targets of 1 - ε make it DPO with label smoothing (cDPO).
+target: how likely the first is better, given who said so; 1 - ε is DPO with label smoothing (cDPO).
 """
 
 from __future__ import annotations
