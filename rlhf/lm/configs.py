@@ -52,6 +52,7 @@ class RewardConfig:
 
 RLOO, GRPO, DR_GRPO = "rloo", "grpo", "dr_grpo"
 ALGORITHMS = (RLOO, GRPO, DR_GRPO)
+SFT, DPO = "sft", "dpo"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class OfflineConfig:
 class SftConfig(OfflineConfig):
     """Supervised fine-tuning on good instructions."""
 
-    algorithm: str = "sft"
+    algorithm: str = SFT
     written: bool = True
     """Learn from the instructions that came with the tasks."""
     ranked: bool = True
@@ -133,13 +134,21 @@ class SftConfig(OfflineConfig):
 class DpoConfig(OfflineConfig):
     """Direct preference optimisation on rankings."""
 
-    algorithm: str = "dpo"
+    algorithm: str = DPO
     loss: str = "sigmoid"
     """"sigmoid" (DPO) or "ipo"."""
     beta: float = 0.1
     """How much a lead of one nat over the reference counts; the smaller, the further it goes."""
     sft_weight: float = 0.0
     """Of the preferred texts' likelihood, added so that it does not fall along with the others'."""
+
+
+POLICY_CONFIGS: dict[str, type[PolicyConfig | SftConfig | DpoConfig]] = {
+    **dict.fromkeys(ALGORITHMS, PolicyConfig),
+    DPO: DpoConfig,
+    SFT: SftConfig,
+}
+"""By the name of the algorithm, what a policy run is told."""
 
 
 @dataclass(frozen=True)

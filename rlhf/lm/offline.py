@@ -22,7 +22,7 @@ import torch
 from peft import set_peft_model_state_dict
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.checkpoints import adapter_tensors, add_lora, save_policy
+from rlhf.lm.checkpoints import POLICY_FOLDER, adapter_tensors, add_lora, save_policy
 from rlhf.lm.configs import OfflineConfig
 from rlhf.lm.data import Record, Sample, Task
 from rlhf.lm.policy_samples import put_into, write
@@ -39,8 +39,6 @@ from rlhf.lm.training_state import (
     under_prefix,
     with_prefix,
 )
-
-CHECKPOINT = "policy"  # the folder of the result, inside the run's
 
 
 @dataclass(frozen=True)
@@ -154,9 +152,9 @@ def train(
             yield records[-1]
 
         # 6. The checkpoint.
-        if not (folder / CHECKPOINT).exists():
+        if not (folder / POLICY_FOLDER).exists():
             save_policy(
-                folder / CHECKPOINT,
+                folder / POLICY_FOLDER,
                 policy,
                 lora=model.peft_config["default"],
                 tensors=adapter_tensors(model),

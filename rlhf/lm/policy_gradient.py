@@ -22,7 +22,7 @@ import torch
 from peft import set_peft_model_state_dict
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.checkpoints import adapter_tensors, add_lora, save_policy
+from rlhf.lm.checkpoints import POLICY_FOLDER, adapter_tensors, add_lora, save_policy
 from rlhf.lm.configs import ALGORITHMS, GRPO, RLOO, PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task
 from rlhf.lm.guards import limit_passed, repetition
@@ -47,8 +47,6 @@ from rlhf.lm.training_state import (
     under_prefix,
     with_prefix,
 )
-
-CHECKPOINT = "policy"  # the folder of the result, inside the run's
 
 Score = Callable[[list[tuple[Task, str]]], tuple[np.ndarray, np.ndarray]]
 """Mean and standard deviation over the reward model's heads, in units of its spread on training texts."""
@@ -208,9 +206,9 @@ def train(
             yield records[-1]
 
         # 9. The checkpoint: the adapters that the policy came with, and the new ones.
-        if not (folder / CHECKPOINT).exists():
+        if not (folder / POLICY_FOLDER).exists():
             save_policy(
-                folder / CHECKPOINT,
+                folder / POLICY_FOLDER,
                 policy,
                 lora=model.peft_config["default"],
                 tensors=adapter_tensors(model),
