@@ -14,8 +14,9 @@ import torch
 from scipy import sparse
 from scipy.special import expit, logit
 
-from rlhf.lm.reward_heads import MARGIN, NODES, RELIABILITY_PRIOR, SPREAD_SD, Heads, PairArrays
+from rlhf.lm.reward_heads import MARGIN, RELIABILITY_PRIOR, SPREAD_SD, Heads, PairArrays
 from rlhf.lm.reward_loss import graded_log_likelihood, vote_log_likelihood
+from rlhf.lm.vote_likelihood import NODES
 
 Floats = npt.NDArray[np.float64]
 Z = 1.96

@@ -16,12 +16,8 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import logsigmoid
 
-from rlhf.lm.reward_loss import (
-    bar_log_likelihood,
-    graded_log_likelihood,
-    order_log_likelihood,
-    vote_log_likelihood,
-)
+from rlhf.lm.reward_loss import bar_log_likelihood, order_log_likelihood
+from rlhf.lm.vote_likelihood import VoteLikelihood, ballots
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,7 +28,7 @@ TIE_SD = 2.0  # of log ν around 0, where a tie is as likely as either side betw
 CUTS = (0.4, 1.2, 2.4)  # where "tie", "slightly" and "better" end before any vote
 CUTS_SD = 1.0
 BAR_SD = 5.0
-NODES = 9  # of the quadrature
+FURTHEST = 4.0  # e^4: no spread or grade is wider, wherever a line search looks
 STEPS_A_ROUND = 5
 MARGIN = 0.5  # by which each level of strength above the first must lead, where strength is a margin
 
@@ -105,20 +101,19 @@ class Heads:
 
 
 class _Votes:
-    """Votes as tensors, with the votes on the same pair behind one number."""
+    """The likelihood of the votes on pairs, and which completions these pairs are of."""
 
-    def __init__(self, pairs: PairArrays, importance: Floats) -> None:
-        self.first, self.second = torch.from_numpy(pairs.first), torch.from_numpy(pairs.second)
-        self.outcomes, self.who = torch.from_numpy(pairs.outcomes), torch.from_numpy(pairs.annotators)
+    def __init__(self, pairs: PairArrays, importance: Floats, *, ties: bool, margin: float) -> None:
         strengths = pairs.strengths if len(pairs.strengths) else np.zeros(len(pairs))
-        self.strengths = torch.from_numpy(strengths)
         weights = pairs.weights if len(pairs.weights) else np.ones(len(pairs))
-        self.weights = torch.from_numpy(weights)
         unique, at, index = pairs.distinct()
-        self.pair = torch.from_numpy(index)
+        shares = importance[:, at]  # (K, U)
         self.left, self.right = torch.from_numpy(unique[:, 0].copy()), torch.from_numpy(unique[:, 1].copy())
-        self.importance = torch.from_numpy(importance)[:, torch.from_numpy(at)]  # (K, U)
-        self.mass = float((self.importance[:, self.pair] * self.weights).sum())
+        said = ballots(
+            index, pairs.annotators, pairs.outcomes, strengths, weights, shares, ties=ties, margin=margin
+        )
+        self.likelihood = VoteLikelihood(said)
+        self.mass = float((shares[:, index] * weights).sum())
 
 
 class _Parameters:
@@ -178,8 +173,14 @@ class _Parameters:
     @property
     def cuts(self) -> torch.Tensor:
         """(K, 3), rising."""
-        rising: torch.Tensor = torch.cumsum(self.log_gaps.exp(), 1)
+        rising: torch.Tensor = torch.cumsum(self.log_gaps.clamp(max=FURTHEST).exp(), 1)
         return rising
+
+    @property
+    def spread(self) -> torch.Tensor:
+        """(K,)."""
+        sizes: torch.Tensor = self.log_spread.clamp(max=FURTHEST).exp()
+        return sizes
 
     def log_prior(self, l2: float | torch.Tensor) -> torch.Tensor:
         a, b = RELIABILITY_PRIOR
@@ -199,7 +200,7 @@ class _Parameters:
             weights=out(self.weights),
             reliability=out(self.log_odds.sigmoid()),
             loss=loss,
-            spread=out(self.log_spread.exp()),
+            spread=out(self.spread),
             log_tie=out(self.log_tie),
             cuts=out(self.cuts),
             bar=out(self.bar),
@@ -247,20 +248,19 @@ def fit_heads(
         shares = _task_weights(of_tasks, heads, seed)  # each (K, rows of the group)
     people = annotators or 1 + max(int(group.annotators.max()) for group in groups)
     learned = _Parameters(heads, x.shape[1], people, start)
-    votes: _Votes | None = None
-    rankings: list[tuple[RankingArrays, torch.Tensor]] = []
-    for group, share in zip(groups, shares, strict=True):
-        if isinstance(group, PairArrays):
-            votes = _Votes(group, share)
-        else:
-            rankings.append((group, torch.from_numpy(share)))
     if not (pairs.outcomes == 0.5).any():
         ties = "half"  # nobody said it, perhaps nobody could: then it has no probability
     if not pairs.strengths.any() and strength == "graded":
         strength = "ignored"
+    votes: _Votes | None = None
+    rankings: list[tuple[RankingArrays, torch.Tensor]] = []
+    for group, share in zip(groups, shares, strict=True):
+        if isinstance(group, PairArrays):
+            lift = margin if strength == "margin" else 0.0
+            votes = _Votes(group, share, ties=strength == "graded" or ties == "davidson", margin=lift)
+        else:
+            rankings.append((group, torch.from_numpy(share)))
     penalty = torch.from_numpy(l2) if isinstance(l2, np.ndarray) else l2
-    nodes, masses = np.polynomial.hermite_e.hermegauss(NODES)
-    points, log_masses = torch.from_numpy(nodes), torch.from_numpy(np.log(masses / masses.sum()))
     if scaled:
         learned.measure(_units(groups, people))
     optimiser = torch.optim.LBFGS(learned.all, max_iter=STEPS_A_ROUND, line_search_fn="strong_wolfe")
@@ -269,18 +269,10 @@ def fit_heads(
 
     def of_pairs(scores: torch.Tensor, votes: _Votes) -> torch.Tensor:
         means = scores[:, votes.left] - scores[:, votes.right]  # (K, U)
-        margins = means.unsqueeze(-1) + learned.log_spread.exp()[:, None, None] * points  # (K, U, Q)
-        theirs, trust = margins[:, votes.pair], learned.log_odds[:, votes.who].unsqueeze(-1)  # (K, P, Q)
-        outcomes = votes.outcomes[:, None]
         if strength == "graded":
-            cuts = learned.cuts.T[:, :, None, None]
-            said = graded_log_likelihood(theirs, trust, outcomes, votes.strengths[:, None], cuts)
-        else:
-            lift = margin * (votes.strengths - 1).clamp(min=0)[:, None] if strength == "margin" else 0.0
-            log_tie = learned.log_tie[:, None, None] if ties == "davidson" else None
-            said = vote_log_likelihood(theirs, trust, outcomes, lift=lift, log_tie=log_tie)
-        of_pair = torch.zeros_like(margins).index_add(1, votes.pair, said * votes.weights[:, None])
-        return (votes.importance * torch.logsumexp(of_pair + log_masses, -1)).sum()
+            return votes.likelihood.graded(means, learned.spread, learned.log_odds, learned.cuts)
+        log_tie = learned.log_tie if ties == "davidson" else None
+        return votes.likelihood.chosen(means, learned.spread, learned.log_odds, log_tie)
 
     def of_rankings(scores: torch.Tensor) -> torch.Tensor:
         total = torch.zeros((), dtype=torch.double)
