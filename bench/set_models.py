@@ -76,15 +76,22 @@ def check(one: PreferenceSet) -> None:
         raise BadSet(f"{one.name}: the {side} response wins every pair: is the label what was meant?")
 
 
-def table_of(one: PreferenceSet, features: Features) -> Table:
-    """The features of all responses, each read once."""
+def table_of(one: PreferenceSet, *readers: Features) -> Table:
+    """The features of all responses, each read once by each reader; their columns stand side by side."""
     texts = [text for pair in one.pairs for text in (pair.first, pair.second)]
+    parts: list[np.ndarray] = []
+    columns: dict[str, slice] = {}
+    for reader in readers:
+        start = sum(part.shape[1] for part in parts)
+        parts.append(read_responses(one, reader))
+        groups = reader.groups.items()
+        columns |= {name: slice(start + of.start, start + of.stop) for name, of in groups}
     return Table(
         one.name,
         texts,
         np.array([float(len(text)) for text in texts]),
-        read_responses(one, features),
-        features.groups,
+        np.concatenate(parts, axis=1),
+        columns,
         np.unique([pair.group for pair in one.pairs], return_inverse=True)[1],
         np.array([pair.outcome for pair in one.pairs]),
     )

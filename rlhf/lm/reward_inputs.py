@@ -33,15 +33,25 @@ def raw_inputs(features: Matrix, items: Sequence[Item], *, length: str) -> Float
 def balanced(pairs: PairArrays, lengths: Floats) -> PairArrays:
     """The pairs weighed so that the longer one wins half of the time: then a model gains nothing by length.
 
-    Where the longer one wins (or loses) every pair there is nothing to balance. `lengths` are of the rows.
+    So it is in each third of the pairs by the ratio of lengths, or much longer texts would still win more
+    often, and a little longer ones less. Where the longer one wins (or loses) every pair of a third there is
+    nothing to balance. `lengths` are of the rows.
     """
     weights = pairs.weights if len(pairs.weights) else np.ones(len(pairs))
     wins = pair_credits(lengths[pairs.first] - lengths[pairs.second], pairs.outcomes)
-    won, lost = weights[wins == 1].sum(), weights[wins == 0].sum()
-    if not won or not lost:
+    ratios = np.abs(np.log1p(lengths[pairs.first]) - np.log1p(lengths[pairs.second]))
+    told = (wins == 1) | (wins == 0)
+    if not told.any():
         return pairs
-    factors = np.select([wins == 1, wins == 0], [(won + lost) / (2 * won), (won + lost) / (2 * lost)], 1.0)
-    return replace(pairs, weights=weights * factors)
+    thirds = np.digitize(ratios, np.quantile(ratios[told], (1 / 3, 2 / 3)))
+    factors = np.ones(len(pairs))
+    for third in range(3):
+        sides = [(wins == side) & (thirds == third) for side in (1, 0)]
+        won, lost = (float(weights[side].sum()) for side in sides)
+        if won and lost:
+            for side, whole in zip(sides, (won, lost), strict=True):
+                factors[side] = (won + lost) / (2 * whole)
+    return pairs if (factors == 1).all() else replace(pairs, weights=weights * factors)
 
 
 def lengths_of(items: Sequence[Item]) -> Floats:

@@ -27,8 +27,19 @@ def test_the_longer_one_wins_half_of_the_weight() -> None:
     np.testing.assert_allclose(told, [0.75, 0.75, 1.5, 3])
 
 
+def test_it_does_so_in_each_third_by_the_ratio_of_lengths() -> None:
+    # rows of 1, 2, 4 and 8 times the first one's length (less one, for log1p): each three times against it
+    lengths = np.array([9.0, 19.0, 39.0, 79.0])
+    longer = np.repeat([1, 2, 3], 4)
+    wins = np.array([1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1])  # of the longer one: 2, 3 and 4 of 4
+    zeros = np.zeros(12, np.int64)
+    found = balanced(PairArrays(zeros, longer, 1.0 - wins, zeros, zeros), lengths).weights
+    np.testing.assert_allclose(found, [1] * 4 + [2 / 3] * 3 + [2] + [1] * 4)
+
+
 def test_ties_equal_lengths_and_one_sided_pairs_stay_as_they_are() -> None:
-    np.testing.assert_allclose(balanced(pairs(0, 1, 0.5), LENGTHS).weights, [1, 1, 1])
+    even = pairs(0, 1, 0.5)
+    assert balanced(even, LENGTHS) is even
     one_sided = pairs(0, 0)
     assert balanced(one_sided, LENGTHS) is one_sided
     equal = PairArrays(*(np.array([n]) for n in (1, 2)), np.array([1.0]), *(np.zeros(1, np.int64),) * 2)
