@@ -33,9 +33,9 @@ def raw_inputs(features: Matrix, items: Sequence[Item], *, length: str) -> Float
 def balanced(pairs: PairArrays, lengths: Floats) -> PairArrays:
     """The pairs weighed so that the longer one wins half of the time: then a model gains nothing by length.
 
-    So it is in each third of the pairs by the ratio of lengths, or much longer texts would still win more
-    often, and a little longer ones less. Where the longer one wins (or loses) every pair of a third there is
-    nothing to balance. `lengths` are of the rows.
+    First in each third of the pairs by the ratio of lengths (or much longer texts would still win more often,
+    and a little longer ones less), then over all, for thirds in which one side wins every pair and nothing
+    can be balanced. `lengths` are of the rows.
     """
     weights = pairs.weights if len(pairs.weights) else np.ones(len(pairs))
     wins = pair_credits(lengths[pairs.first] - lengths[pairs.second], pairs.outcomes)
@@ -44,14 +44,14 @@ def balanced(pairs: PairArrays, lengths: Floats) -> PairArrays:
     if not told.any():
         return pairs
     thirds = np.digitize(ratios, np.quantile(ratios[told], (1 / 3, 2 / 3)))
-    factors = np.ones(len(pairs))
-    for third in range(3):
-        sides = [(wins == side) & (thirds == third) for side in (1, 0)]
-        won, lost = (float(weights[side].sum()) for side in sides)
-        if won and lost:
+    found = weights.copy()
+    for chosen in (*((thirds == third) for third in range(3)), told):
+        sides = [(wins == side) & chosen for side in (1, 0)]
+        won, lost = (float(found[side].sum()) for side in sides)
+        if won and lost and won != lost:
             for side, whole in zip(sides, (won, lost), strict=True):
-                factors[side] = (won + lost) / (2 * whole)
-    return pairs if (factors == 1).all() else replace(pairs, weights=weights * factors)
+                found[side] *= (won + lost) / (2 * whole)
+    return pairs if (found == weights).all() else replace(pairs, weights=found)
 
 
 def lengths_of(items: Sequence[Item]) -> Floats:
