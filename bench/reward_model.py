@@ -2,14 +2,13 @@
 
     python bench/reward_model.py --data ../shared/data --json reward_model.json
 
-Five folds by prompt, pairs with a winner. What is chosen (penalties, weights of models, a model) is chosen
-within the training fold, again by prompt, so that no figure has seen its own answers. Intervals are 95 %
-bootstraps over prompts, that of the gain over the best baseline too. "misled" is the accuracy where the
-longer one loses, r the correlation of margins with differences in log-length. "Length balanced" is blind to
-length in this sense: it is given no length, and its training pairs are weighed so that the longer one wins
-half of the time, in each third of them by the ratio of lengths. With --lora the language model's middle is
-trained too, which takes far longer than all else. Takes every JSONL file with a prompt, two responses and a
-label.
+Five folds by prompt, pairs with a winner. What is chosen (weights of models, a model) is chosen within the
+training fold, again by prompt, so that no figure has seen its own answers. Intervals are 95 % bootstraps over
+prompts, that of the gain over the best baseline too. "misled" is the accuracy where the longer one loses, r
+the correlation of margins with differences in log-length. "Length balanced" is blind to length in this sense:
+it is given no length, and its training pairs are weighed so that the longer one wins half of the time, in
+each third of them by the ratio of lengths, or "over all". With --lora the language model's middle is trained
+too, which takes far longer than all else. Takes every JSONL file with a prompt, two responses and a label.
 """
 
 from __future__ import annotations
@@ -176,6 +175,14 @@ def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.
         yield f"{names[base]}, length balanced", margins(even[base])
     blind = set_models.mean(list(even.values()))
     yield "mean of the balanced ones", margins(blind)
+    over_all = set_models.mean([made(base, "balanced over all") for base in BASES])
+    yield "mean, balanced over all", margins(over_all)
+    between = set_models.mean([over_all, blind])
+    yield "mean of the two", margins(between)
+    yield (
+        "of these three, within the folds",
+        margins(set_models.least_blind(table, [over_all, between, blind])),
+    )
     for share in (0.5, 1.0):
         yield (
             f"  less {share:.0%} of what length says",

@@ -1,8 +1,8 @@
 """Reward models of a set of judged pairs: what heads that never saw a pair's prompt say of it.
 
-Inputs are standardised by the training fold. The penalty is chosen within it, again by prompt, and so is all
-that is made of several models: for this the margins of training pairs are kept too, each from heads that did
-not see that pair's prompt either.
+Inputs are standardised by the training fold. Heads under several penalties are averaged, so that none has to
+be chosen; what is chosen among models is chosen within the training fold: for this the margins of training
+pairs are kept too, each from heads that did not see that pair's prompt either.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from rlhf.lm.reward_heads import PairArrays
 from rlhf.lm.reward_inputs import balanced
 
 FOLDS, INNER_FOLDS = 5, 3
-PENALTIES = (100.0, 300.0, 1000.0, 3000.0, 10000.0)
+PENALTIES = (1000.0, 3000.0, 10000.0)
 LENGTH_SCALE = 30.0  # one number among many: its penalty is to be a thousandth of theirs
 MIX_PENALTY = 30.0  # on margins of standard deviation 1
+STRATA = {"balanced": 3, "balanced over all": 1}  # of pairs by the ratio of lengths
+SIGHTED = 0.55  # how often a model that is blind to length is to be right where length misleads
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,13 @@ def margins(found: Sequence[Fold]) -> np.ndarray:
 
 
 def linear(table: Table, inputs: Sequence[str], length: str, seed: int) -> list[Fold]:
-    """Linear heads on these inputs; length "as it is", "given", "removed" from every input, or "balanced"
-    by the weights of pairs."""
+    """Linear heads on these inputs; length "as it is", "given", "removed" from every input, or balanced by
+    the weights of pairs as STRATA says."""
     found = []
     for train, test in folds(table.groups, FOLDS, seed):
         prepared = prepare(table, inputs, length, train)
         differences = prepared[::2] - prepared[1::2]  # (N, D)
-        found.append(head(table, differences, train, test, seed, even=length == "balanced"))
+        found.append(head(table, differences, train, test, seed, strata=STRATA.get(length, 0)))
     return found
 
 
@@ -144,32 +146,31 @@ def prepare(table: Table, inputs: Sequence[str], length: str, train: np.ndarray)
 
 
 def head(
-    table: Table, columns: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, *, even: bool = False
+    table: Table, columns: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, *, strata: int = 0
 ) -> Fold:
-    """A head on columns (N, D), with the penalty under which training pairs predict each other best."""
+    """Heads on columns (N, D) under each penalty, averaged."""
     gram = columns @ columns.T
-    best = (-1.0, 0.0, np.zeros(0))
-    for penalty in reversed(PENALTIES):  # of equals the strongest
+    parts = []
+    for penalty in PENALTIES:
         inner = np.zeros(len(train))
         for others, held in folds(table.groups[train], INNER_FOLDS, seed + 1):
-            inner[held] = predicted(table, gram, train[others], train[held], penalty, even=even)
-        right = float(pair_credits(inner, table.outcomes[train]).mean())
-        if right > best[0]:
-            best = (right, penalty, inner)
-    return Fold(train, test, best[2], predicted(table, gram, train, test, best[1], even=even))
+            inner[held] = predicted(table, gram, train[others], train[held], penalty, strata=strata)
+        outer = predicted(table, gram, train, test, penalty, strata=strata)
+        parts.append([Fold(train, test, inner, outer)])
+    return mean(parts)[0]
 
 
 def predicted(
-    table: Table, gram: np.ndarray, seen: np.ndarray, wanted: np.ndarray, penalty: float, *, even: bool
+    table: Table, gram: np.ndarray, seen: np.ndarray, wanted: np.ndarray, penalty: float, *, strata: int = 0
 ) -> np.ndarray:
-    """Margins of wanted pairs by the head fitted to seen ones; `even` balances length.
+    """Margins of wanted pairs by the head fitted to seen ones; length is balanced in so many strata.
 
     Weighted least squares with outcomes of 1 and -1, in the dual: the first Newton step of the logistic
     loss, from which under penalties as strong as these later steps do not lead far.
     """
     pairs = table.pairs(seen)
-    if even:
-        pairs = balanced(pairs, table.lengths)
+    if strata:
+        pairs = balanced(pairs, table.lengths, strata=strata)
     pair_weights = pairs.weights if len(pairs.weights) else np.ones(len(seen))
     system = gram[np.ix_(seen, seen)] + np.diag(4 * penalty / pair_weights)
     found: np.ndarray = gram[np.ix_(wanted, seen)] @ solve(system, 4 * pairs.outcomes - 2, assume_a="pos")
@@ -195,6 +196,20 @@ def best(table: Table, models: Sequence[list[Fold]]) -> list[Fold]:
     ]
 
 
+def least_blind(table: Table, models: Sequence[list[Fold]]) -> list[Fold]:
+    """In each fold the first model whose inner margins are right often enough where length misleads.
+
+    Often enough is SIGHTED; if none is, the last. The models stand in order, what owes least to length last.
+    """
+    misled = pair_credits(table.longer, table.outcomes) == 0
+
+    def sighted(part: Fold) -> bool:
+        right = pair_credits(part.inner, table.outcomes[part.train])[misled[part.train]]
+        return len(right) > 0 and float(right.mean()) >= SIGHTED
+
+    return [next((part for part in parts if sighted(part)), parts[-1]) for parts in zip(*models, strict=True)]
+
+
 def mixed(table: Table, models: Sequence[list[Fold]]) -> list[Fold]:
     """The models' margins, each weighed by how the training pairs' inner margins predict their outcomes."""
     found = []
@@ -205,7 +220,7 @@ def mixed(table: Table, models: Sequence[list[Fold]]) -> list[Fold]:
             scale = part.inner.std() or 1.0
             columns[train, column], columns[test, column] = part.inner / scale, part.outer / scale
         gram = columns @ columns.T
-        margins_of = [predicted(table, gram, train, part, MIX_PENALTY, even=False) for part in (train, test)]
+        margins_of = [predicted(table, gram, train, part, MIX_PENALTY) for part in (train, test)]
         found.append(Fold(train, test, *margins_of))
     return found
 

@@ -34,6 +34,9 @@ def test_it_does_so_in_each_third_by_the_ratio_of_lengths() -> None:
     wins = np.array([1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1])  # of the longer one: 2, 3 and 4 of 4
     zeros = np.zeros(12, np.int64)
     found = balanced(PairArrays(zeros, longer, 1.0 - wins, zeros, zeros), lengths).weights
+    # over all alone: 9 of 12
+    over_all = balanced(PairArrays(zeros, longer, 1.0 - wins, zeros, zeros), lengths, strata=1).weights
+    np.testing.assert_allclose(over_all, np.where(wins == 1, 12 / 18, 12 / 6))
     # the last third has nothing to balance: then 8 of 12 are won, so 12/16 and 12/8 of what there is
     np.testing.assert_allclose(found, [3 / 4] * 2 + [3 / 2] * 2 + [1 / 2] * 3 + [3] + [3 / 4] * 4)
     assert balanced(PairArrays(zeros, longer, np.arange(12) % 2.0, zeros, zeros), lengths).weights.size == 0
