@@ -1,8 +1,8 @@
 """Reward models of a set of judged pairs: what heads that never saw a pair's prompt say of it.
 
-Inputs are standardised by the training fold. Heads under several penalties are averaged, so that none has to
-be chosen; what is chosen among models is chosen within the training fold: for this the margins of training
-pairs are kept too, each from heads that did not see that pair's prompt either.
+Inputs are standardised by the training fold. The penalty is chosen within it, again by prompt, and so is all
+that is made of several models: for this the margins of training pairs are kept too, each from heads that did
+not see that pair's prompt either.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rlhf.lm.reward_heads import PairArrays
 from rlhf.lm.reward_inputs import balanced
 
 FOLDS, INNER_FOLDS = 5, 3
-PENALTIES = (1000.0, 3000.0, 10000.0)
+PENALTIES = (100.0, 300.0, 1000.0, 3000.0, 10000.0)
 LENGTH_SCALE = 30.0  # one number among many: its penalty is to be a thousandth of theirs
 MIX_PENALTY = 30.0  # on margins of standard deviation 1
 STRATA = {"balanced": 3, "balanced over all": 1}  # of pairs by the ratio of lengths
@@ -148,16 +148,17 @@ def prepare(table: Table, inputs: Sequence[str], length: str, train: np.ndarray)
 def head(
     table: Table, columns: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, *, strata: int = 0
 ) -> Fold:
-    """Heads on columns (N, D) under each penalty, averaged."""
+    """A head on columns (N, D), with the penalty under which training pairs predict each other best."""
     gram = columns @ columns.T
-    parts = []
-    for penalty in PENALTIES:
+    best = (-1.0, 0.0, np.zeros(0))
+    for penalty in reversed(PENALTIES):  # of equals the strongest
         inner = np.zeros(len(train))
         for others, held in folds(table.groups[train], INNER_FOLDS, seed + 1):
             inner[held] = predicted(table, gram, train[others], train[held], penalty, strata=strata)
-        outer = predicted(table, gram, train, test, penalty, strata=strata)
-        parts.append([Fold(train, test, inner, outer)])
-    return mean(parts)[0]
+        right = float(pair_credits(inner, table.outcomes[train]).mean())
+        if right > best[0]:
+            best = (right, penalty, inner)
+    return Fold(train, test, best[2], predicted(table, gram, train, test, best[1], strata=strata))
 
 
 def predicted(
