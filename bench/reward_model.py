@@ -2,13 +2,14 @@
 
     python bench/reward_model.py --data ../shared/data --json reward_model.json
 
-Five folds by prompt, pairs with a winner. What is chosen (weights of models, a model) is chosen within the
-training fold, again by prompt, so that no figure has seen its own answers. Intervals are 95 % bootstraps over
-prompts, that of the gain over the best baseline too. "misled" is the accuracy where the longer one loses, r
-the correlation of margins with differences in log-length. "Length balanced" is blind to length in this sense:
-it is given no length, and its training pairs are weighed so that the longer one wins half of the time, in
-each third of them by the ratio of lengths, or "over all". With --lora the language model's middle is trained
-too, which takes far longer than all else. Takes every JSONL file with a prompt, two responses and a label.
+Five folds by prompt, pairs with a winner. What is chosen (penalties, weights of models, a model) is chosen
+within the training fold, again by prompt, so that no figure has seen its own answers. Intervals are 95 %
+bootstraps over prompts, that of the gain over the best baseline too. "misled" is the accuracy where the
+longer one loses, r the correlation of margins with differences in log-length. "Length balanced" is blind to
+length in this sense: it is given no length, and its training pairs are weighed so that the longer one wins
+half of the time, in each third of them by the ratio of lengths, or "over all". With --lora the language
+model's middle is trained too, which takes far longer than all else. Takes every JSONL file with a prompt,
+two responses and a label.
 """
 
 from __future__ import annotations
