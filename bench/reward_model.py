@@ -176,6 +176,11 @@ def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.
         yield f"{names[base]}, length balanced", margins(even[base])
     blind = set_models.mean(list(even.values()))
     yield "mean of the balanced ones", margins(blind)
+    for share in (0.5, 1.0):
+        yield (
+            f"  less {share:.0%} of what length says",
+            margins(set_models.without_length(table, blind, share)),
+        )
     over_all = set_models.mean([made(base, "balanced over all") for base in BASES])
     yield "mean, balanced over all", margins(over_all)
     between = set_models.mean([over_all, blind])
@@ -184,11 +189,6 @@ def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.
         "of these three, within the folds",
         margins(set_models.least_blind(table, [over_all, between, blind])),
     )
-    for share in (0.5, 1.0):
-        yield (
-            f"  less {share:.0%} of what length says",
-            margins(set_models.without_length(table, blind, share)),
-        )
     yield "all inputs, length removed", margins(made("all inputs", "removed"))
     yield "chosen within the folds", margins(set_models.best(table, [mean, mixed, blind, *every]))
 
