@@ -12,6 +12,7 @@ import psutil
 from annotator.site.throwaway import ROOT
 
 PEOPLE, TEXTS_OF_TASK, RANKED_TASKS = 20, 4, 250
+SETTLED = 1e-5  # how little scores move in a round when the fit to compare with ends
 SIGNAL = 2.0  # spread of what people see in a text, in units of their doubt
 
 
@@ -23,6 +24,8 @@ class Filled:
     waiting: int
     width: int
     heads: int
+    worth: dict[int, float]
+    """What each completion truly is, which people see with errors."""
 
 
 def fill(*, rankings: int, waiting: int, k: int) -> Filled:
@@ -77,6 +80,7 @@ def fill(*, rankings: int, waiting: int, k: int) -> Filled:
         waiting=len(comparisons) - RANKED_TASKS * len(sets),
         width=model.width,
         heads=_heads(),
+        worth=worth,
     )
 
 
@@ -170,8 +174,8 @@ def _reward_model(project: Any) -> Any:
     return features
 
 
-def submit_one() -> tuple[int, int, float]:
-    """One person claims and submits, as over the page: the preferred text, another, and its lead before."""
+def submit_one(worth: dict[int, float]) -> None:
+    """One person claims and submits, as over the page: the text that is worth the most is much better."""
     from annotator.models import Comparison, Project, User
     from annotator.ranking import queue
     from annotator.ranking.judgments import Judgment
@@ -184,24 +188,40 @@ def submit_one() -> tuple[int, int, float]:
         queue.release(assignment)
         assignment = queue.claim_next(annotator=fresh, project=Project.objects.get())
     assert assignment is not None
-    better, *others = assignment.order
-    lead = lead_of(better, others[0])
+    better = max(assignment.order, key=worth.__getitem__)
     ranks = {pk: 1 if pk == better else 2 for pk in assignment.order}
-    strength = 3 if len(others) == 1 else None
     submit(
         assignment=assignment,
-        judgment=Judgment(ranks=ranks, strength=strength),
+        judgment=Judgment(ranks=ranks, strength=3 if len(ranks) == 2 else None),
         idempotency_key=f"fresh-{assignment.pk}",
     )
-    return better, others[0], lead
 
 
-def lead_of(better: int, worse: int) -> float:
-    """By how much the live heads put one above the other."""
-    from rlhf.models import LiveScore
+def unsettled() -> list[float]:
+    """How far the heads there are lie from a long fit from nothing to the same rankings.
 
-    means = dict(LiveScore.objects.filter(completion__in=[better, worse]).values_list("completion", "mean"))
-    return means[better] - means[worse]
+    For each head the largest distance of a text's score, in standard deviations of all texts'. A head may be
+    at another optimum than from nothing: the likelihood with unreliable annotators is not concave.
+    """
+    from django.conf import settings
+
+    from annotator.models import Project
+    from rlhf import refitting
+    from rlhf.lm import refit
+    from rlhf.lm.reward_model import RewardModel
+    from rlhf.models import Checkpoint, live_folder
+    from rlhf.stages.loading import feature_cache
+
+    refitting.forget()
+    refit.FIRST_SETTLED = SETTLED
+    checkpoint = Checkpoint.objects.get()
+    memory = refitting.memory_of(checkpoint)
+    live = refitting.look(Project.objects.get(), memory)
+    settled = memory.scores(memory.refitter.refit(live).heads)
+    there = RewardModel.load(settings.VAR / live_folder(checkpoint), settings.MODELS_DIR, feature_cache())
+    before, after = (np.array(list(s.values())) for s in (memory.scores(there.heads), settled))
+    distances: list[float] = (np.abs(before - after).max(0) / after.std(0)).tolist()
+    return distances
 
 
 def memory_mb(keeper: int) -> int:

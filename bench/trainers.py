@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ WORDS = (
 ).split()
 
 Pair = tuple[list[int], list[int]]  # token ids of chosen and rejected, each with its prompt
+Clock = Callable[[], float]
 
 
 def missing_package() -> str | None:
@@ -46,7 +47,6 @@ def config_of(backbone: str, causal: bool, precision: str, *, per_step: int, see
         standardise=False,
         precision=precision,
         wording="chat",  # the prompt as a user's turn, without further instructions
-        batch_tokens=1024,  # alike lengths together: next to no padding
         seed=seed,
     )
 
@@ -69,12 +69,12 @@ def rankings(count: int, k: int, *, seed: int) -> Dataset:
     return Dataset(tasks, tuple(judgments))
 
 
-def ordered_pairs(config: LoraRewardConfig, data: Dataset, models: Path) -> tuple[list[Pair], float]:
-    """The pairs of all rankings, tokenised, in the order of our steps; and the mean tokens a sequence."""
+def ordered_pairs(config: LoraRewardConfig, data: Dataset, models: Path) -> list[Pair]:
+    """The pairs of all rankings, tokenised, in the order of our steps, as often as there are epochs."""
     backbone = RewardBackbone.fresh(config, models)
     comparisons = comparisons_of(data, {"bob": 0}, held_out=False)
     pairs: list[Pair] = []
-    for step in range(-(-len(comparisons) // config.comparisons_per_step)):
+    for step in range(config.epochs * -(-len(comparisons) // config.comparisons_per_step)):
         for comparison in batch_of(comparisons, step, config):
             whole: list[list[int]] = []
             for item in comparison.items:
@@ -82,31 +82,44 @@ def ordered_pairs(config: LoraRewardConfig, data: Dataset, models: Path) -> tupl
                 whole.append(row.ids)
             for i, j, outcome in zip(comparison.first, comparison.second, comparison.outcomes, strict=True):
                 pairs.append((whole[i], whole[j]) if outcome > 0.5 else (whole[j], whole[i]))
-    return pairs, float(np.mean([len(ids) for pair in pairs for ids in pair]))
+    return pairs
 
 
-def train_ours(config: LoraRewardConfig, data: Dataset, models: Path) -> tuple[float, list[float]]:
+def train_ours(
+    config: LoraRewardConfig, data: Dataset, models: Path, *, clock: Clock
+) -> tuple[float, list[float]]:
     """Seconds of the steps, tokenisation within them, and their losses."""
     backbone = RewardBackbone.fresh(config, models)
-    steps = len(data.judgments) // config.comparisons_per_step
     run = train(config, dataset=data, backbone=backbone)
-    started = time.perf_counter()
-    losses = [next(run).values["loss"] for _ in range(steps)]
-    seconds = time.perf_counter() - started
+    started = clock()
+    losses = []
+    for record in run:
+        losses.append(record.values["loss"])
+        if record.step == record.total - 1:  # what follows is no step
+            break
+    seconds = clock() - started
     run.close()  # type: ignore[attr-defined]
     return seconds, losses
 
 
 def train_trl(
-    config: LoraRewardConfig, pairs: list[Pair], models: Path, *, batch: int, pairs_per_step: int
+    config: LoraRewardConfig,
+    pairs: list[Pair],
+    models: Path,
+    *,
+    batch: int,
+    pairs_per_step: int,
+    clock: Clock,
 ) -> tuple[float, list[float]]:
     """Seconds from the beginning of training to the end of its last step, and the losses."""
     import datasets
     from peft import LoraConfig
     from transformers import AutoModelForSequenceClassification, TrainerCallback
+    from transformers.utils import logging
     from trl import RewardConfig, RewardTrainer
 
     datasets.disable_progress_bars()
+    logging.set_verbosity_error()  # its table of weights that are new
     ours = RewardBackbone.fresh(config, models)
     ours_weights = {name: p.detach() for name, p in ours.trunk.named_parameters()}
     folder = resolve(config.backbone, models)
@@ -121,16 +134,16 @@ def train_trl(
         if name.endswith(".lora_A.default.weight")
     ]
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
+    class Timer(TrainerCallback):  # type: ignore[misc]
         started = seconds = 0.0
 
         def on_train_begin(self, *_: Any, **__: Any) -> None:
-            self.started = time.perf_counter()
+            self.started = clock()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.seconds = time.perf_counter() - self.started
+            self.seconds = clock() - self.started
 
-    clock = Clock()
+    timer = Timer()
     with tempfile.TemporaryDirectory() as output:
         trainer = RewardTrainer(
             model=model,
@@ -147,7 +160,8 @@ def train_trl(
                 optim="adamw_torch",
                 train_sampling_strategy="sequential",
                 gradient_checkpointing=False,
-                bf16=False,  # the weights themselves are in the precision of the run
+                # Its default: with weights in bfloat16 it was faster than without (docs/LOG.md).
+                bf16=ours.dtype == torch.bfloat16,
                 use_cpu=not torch.cuda.is_available(),
                 max_length=None,
                 logging_steps=1,
@@ -160,7 +174,7 @@ def train_trl(
                 {"chosen_ids": [chosen for chosen, _ in pairs], "rejected_ids": [lost for _, lost in pairs]}
             ),
             processing_class=ours.tokenizer,
-            callbacks=[clock],
+            callbacks=[timer],
             peft_config=LoraConfig(
                 r=config.lora_r,
                 lora_alpha=config.lora_alpha,
@@ -178,7 +192,7 @@ def train_trl(
             theirs[f"base_model.model.{head}.modules_to_save.default.weight"].copy_(ours.head.weight[None])
         trainer.train()
         losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    return clock.seconds, losses
+    return timer.seconds, losses
 
 
 def _printer() -> Any:

@@ -12,7 +12,19 @@ from django.utils.translation import gettext_lazy as _
 from annotator.models import Project, User
 from rlhf import runs
 from rlhf.live import MOST
-from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
+from rlhf.lm.configs import (
+    DPO,
+    DR_GRPO,
+    GRPO,
+    POLICY_CONFIGS,
+    RLOO,
+    SFT,
+    DpoConfig,
+    EvaluationConfig,
+    PolicyConfig,
+    RewardConfig,
+    SamplingConfig,
+)
 from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import BOUNDS
@@ -125,39 +137,74 @@ class RewardForm(StartForm):
 
 
 class PolicyForm(StartForm):
-    config = PolicyConfig
+    """One form for all algorithms: what another one asks is left out of what this one is given."""
+
     advanced = (
         "learning_rate",
         "kl_coef",
         "kl_budget",
         "prompts_per_step",
         "completions_per_prompt",
+        "beta",
+        "groups_per_step",
         "seed",
     )
 
     algorithm = forms.ChoiceField(
         label=_("Algorithm"),
-        choices=[("rloo", "RLOO")],
+        initial=PolicyConfig.algorithm,
+        choices=[
+            (RLOO, _("RLOO, against the reward model")),
+            (GRPO, _("GRPO, against the reward model")),
+            (DR_GRPO, _("Dr. GRPO, against the reward model")),
+            (DPO, _("DPO, on the rankings themselves")),
+            (SFT, _("SFT, on the best instructions")),
+        ],
         help_text=_(
-            "Several instructions are written for each task; those above the others' mean are made likelier."
+            "Against the reward model, several instructions are written for each task, and those above the "
+            "others' mean are made likelier; RLOO weighs whole instructions, GRPO their tokens. DPO makes "
+            "preferred instructions likelier than the others, SFT repeats the best; both are quick."
         ),
     )
-    steps = forms.IntegerField(label=_("Steps"), help_text=_("The time it takes grows with them."))
-    learning_rate = forms.FloatField(label=_("Learning rate"))
+    steps = forms.IntegerField(
+        label=_("Steps"),
+        initial=PolicyConfig.steps,
+        help_text=_("Against the reward model. The time it takes grows with them."),
+    )
+    epochs = forms.IntegerField(
+        label=_("Epochs"),
+        help_text=_("How often DPO and SFT go through all tasks. Empty: the default."),
+    )
+    learning_rate = forms.FloatField(label=_("Learning rate"), help_text=_("Empty: the algorithm's own."))
     kl_coef = forms.FloatField(
-        label=_("KL weight"), min_value=0, help_text=_("How strongly leaving the reference is punished.")
+        label=_("KL weight"),
+        initial=PolicyConfig.kl_coef,
+        min_value=0,
+        help_text=_("How strongly leaving the reference is punished."),
     )
     kl_budget = forms.FloatField(
-        label=_("KL budget"), help_text=_("Nats an instruction; the run stops before it goes further.")
+        label=_("KL budget"),
+        initial=PolicyConfig.kl_budget,
+        help_text=_("Nats an instruction; the run stops before it goes further."),
     )
-    prompts_per_step = forms.IntegerField(label=_("Tasks a step"))
-    completions_per_prompt = forms.IntegerField(label=_("Instructions a task"))
-    seed = forms.IntegerField(label=_("Seed"), min_value=0)
+    prompts_per_step = forms.IntegerField(label=_("Tasks a step"), initial=PolicyConfig.prompts_per_step)
+    completions_per_prompt = forms.IntegerField(
+        label=_("Instructions a task"), initial=PolicyConfig.completions_per_prompt
+    )
+    beta = forms.FloatField(
+        label=_("Beta"), initial=DpoConfig.beta, help_text=_("Of DPO: the smaller, the further it goes.")
+    )
+    groups_per_step = forms.IntegerField(
+        label=_("Tasks an update"), initial=DpoConfig.groups_per_step, help_text=_("Of DPO and SFT.")
+    )
+    seed = forms.IntegerField(label=_("Seed"), min_value=0, initial=PolicyConfig.seed)
 
     def start(self, user: User) -> Run:
         given = self.given()
         algorithm = given.pop("algorithm", PolicyConfig.algorithm)
-        return runs.start_policy(project=self.project, user=user, algorithm=algorithm, config=given)
+        known = {field.name for field in fields(POLICY_CONFIGS[algorithm])}
+        config = {name: value for name, value in given.items() if name in known}
+        return runs.start_policy(project=self.project, user=user, algorithm=algorithm, config=config)
 
 
 class CheckpointField(forms.ModelChoiceField):  # type: ignore[type-arg]

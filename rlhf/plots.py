@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from annotator.plots import Plot, Series
+from rlhf.lm.configs import DPO, SFT
 from rlhf.models import Run
 
 
@@ -13,7 +14,8 @@ def plots_of(run: Run) -> list[Plot]:
     if run.kind == Run.Kind.REWARD:
         return _reward_plots()
     if run.kind == Run.Kind.POLICY:
-        return _policy_plots(run)
+        offline = run.config.get("algorithm") in (DPO, SFT)
+        return _offline_plots(run) if offline else _policy_plots(run)
     if run.kind == Run.Kind.GENERATION:
         return _generation_plots()
     if run.kind == Run.Kind.SCORING:
@@ -71,6 +73,42 @@ def _reward_plots() -> list[Plot]:
     ]
 
 
+def _offline_plots(run: Run) -> list[Plot]:
+    plots = [
+        Plot(
+            "loss",
+            _("Loss"),
+            _("nats"),
+            (Series("loss", _("Training")),),
+            hint=_("Lower is better; on texts it has seen it always falls."),
+        ),
+        Plot(
+            "chosen",
+            _("Preferred instructions"),
+            _("nats above the reference"),
+            (Series("chosen", _("Log-ratio")),),
+            hint=_("Falling, even what people prefer becomes less likely."),
+        ),
+    ]
+    if run.config["algorithm"] == DPO:
+        plots.append(
+            Plot(
+                "accuracy",
+                _("Accuracy"),
+                _("pairs ordered as people did"),
+                (Series("accuracy_train", _("Training")),),
+                percent=True,
+                level={"value": 0.5, "label": _("chance")},
+            )
+        )
+        plots.append(
+            Plot(
+                "margin", _("Margin"), _("by which the preferred one leads"), (Series("margin", _("Margin")),)
+            )
+        )
+    return plots
+
+
 def _policy_plots(run: Run) -> list[Plot]:
     budget = run.config.get("kl_budget")
     return [
@@ -97,4 +135,19 @@ def _policy_plots(run: Run) -> list[Plot]:
             hint=_("Near zero, it writes always the same."),
         ),
         Plot("length", _("Length"), _("tokens an instruction"), (Series("length", _("Length")),)),
+        Plot(
+            "doubt",
+            _("Doubt"),
+            _("spread of the reward model's heads"),
+            (Series("score_std", _("Doubt")),),
+            hint=_("Rising, it writes what the reward model knows nothing of."),
+        ),
+        Plot(
+            "repetition",
+            _("Repetition"),
+            _("of what an instruction says, said before"),
+            (Series("repetition", _("Repetition")),),
+            hint=_("A way of gaming the reward that people see at once."),
+            percent=True,
+        ),
     ]

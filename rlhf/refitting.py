@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -65,8 +65,8 @@ def refit(project_id: int) -> bool:
     began = time.monotonic()
     try:
         checkpoint = claim.checkpoint
-        memory = _memory(checkpoint)
-        live = _look(claim.row.project, memory, claim)
+        memory = memory_of(checkpoint)
+        live = look(claim.row.project, memory, claim.beat)
         refitted = memory.refitter.refit(live, claim.beat)
         _save(claim, memory, refitted, newest=max(map(int, live)))
         scores = memory.scores(refitted.heads)
@@ -96,7 +96,8 @@ def forget() -> None:
     _memories.clear()
 
 
-def _memory(checkpoint: Checkpoint) -> Memory:
+def memory_of(checkpoint: Checkpoint) -> Memory:
+    """What is kept of a reward model, or a new one that knows no judgments yet."""
     memory = _memories.pop(checkpoint.pk, None)
     if memory is None:
         model = RewardModel.load(folder_of(checkpoint), settings.MODELS_DIR, feature_cache())
@@ -107,18 +108,18 @@ def _memory(checkpoint: Checkpoint) -> Memory:
     return memory
 
 
-def _look(project: Project, memory: Memory, claim: Claim) -> list[str]:
+def look(project: Project, memory: Memory, beat: Callable[[], None] = lambda: None) -> list[str]:
     """Take in new completions, and new rankings on tasks that are not held out. The ids that count now."""
     there = Completion.objects.filter(prompt__project=project).order_by("pk").values_list("pk", flat=True)
     for chunk in _chunks([pk for pk in there if pk not in memory.keys]):
         found = list(Completion.objects.select_related("prompt").filter(pk__in=chunk).order_by("pk"))
-        memory.refitter.show([(task_of(row.prompt), row.text) for row in found], claim.beat)
+        memory.refitter.show([(task_of(row.prompt), row.text) for row in found], beat)
         memory.keys.update((row.pk, (str(row.prompt_id), row.text)) for row in found)
     votes = votes_of(project).filter(comparison__prompt__is_held_out=False)
     live = [str(pk) for pk in votes.values_list("pk", flat=True)]
     for chunk in _chunks([int(name) for name in live if not memory.refitter.knows(name)]):
         memory.refitter.learn(list(judgments_of(project, list(votes.filter(pk__in=chunk)))))
-        claim.beat()
+        beat()
     if not live:
         raise ValueError("there are no rankings on training tasks")
     return live

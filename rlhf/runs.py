@@ -22,7 +22,15 @@ from kombu.exceptions import OperationalError
 from annotator import events
 from annotator.models import Completion, Project, Ranking, User, Verdict
 from annotator.site.celery import app
-from rlhf.lm.configs import EvaluationConfig, PolicyConfig, RewardConfig, SamplingConfig
+from rlhf.lm.configs import (
+    ALGORITHMS,
+    DPO,
+    POLICY_CONFIGS,
+    EvaluationConfig,
+    PolicyConfig,
+    RewardConfig,
+    SamplingConfig,
+)
 from rlhf.lm.inputs import chosen, named
 from rlhf.models import Checkpoint, Run, Score
 from rlhf.stage_configs import InvalidConfig, fill_in
@@ -100,22 +108,37 @@ def start_policy(
     *,
     project: Project,
     user: Person = None,
-    algorithm: str = "rloo",
+    algorithm: str = PolicyConfig.algorithm,
     config: Values = None,
     policy: Checkpoint | None = None,
     reward: Checkpoint | None = None,
 ) -> Run:
-    """The promoted policy (or `policy`) is fine-tuned against the newest reward model (or `reward`)."""
+    """The promoted policy (or `policy`) is fine-tuned.
+
+    Against the newest reward model (or `reward`) by a policy gradient; by DPO and SFT on the rankings
+    themselves, where a reward model only tells how reliable annotators are.
+    """
     policy = _checked(policy or promoted_policy(project), Checkpoint.Kind.POLICY, project)
     check_model(policy.base_model)
-    values = _config(PolicyConfig, {"algorithm": algorithm, **(config or {})})
+    values = _config(POLICY_CONFIGS.get(algorithm, PolicyConfig), {"algorithm": algorithm, **(config or {})})
     reward = reward or latest_reward(project)
-    if reward is None:
+    if reward is not None:
+        reward = _checked(reward, Checkpoint.Kind.REWARD, project)
+    elif algorithm in ALGORITHMS:
         raise CannotStart(_("There is no reward model yet. Train one first."))
-    reward = _checked(reward, Checkpoint.Kind.REWARD, project)
-    if not project.prompts.for_training().exists():
+    training = project.prompts.for_training()
+    if not training.exists():
         raise CannotStart(_("Every task is held out: there is none to train on."))
-    return _start(project, Run.Kind.POLICY, user, values, values["steps"], policy=policy, reward=reward)
+    if algorithm not in ALGORITHMS:
+        judged = rankings(project).filter(comparison__prompt__is_held_out=False).exists()
+        if not judged and (algorithm == DPO or not training.exclude(reference="").exists()):
+            raise CannotStart(
+                _("“%(project)s” has no rankings on training tasks yet: there is nothing to learn from.")
+                % {"project": project}
+            )
+    return _start(
+        project, Run.Kind.POLICY, user, values, values.get("steps", 0), policy=policy, reward=reward
+    )
 
 
 def start_evaluation(

@@ -9,6 +9,8 @@ from typing import Any, TypeVar, get_type_hints
 
 from django.utils.translation import gettext as _
 
+from rlhf.lm.configs import POLICY_CONFIGS
+
 Config = TypeVar("Config")
 
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -24,6 +26,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-8, 1),
     "clip_coef": (0.01, 1),
     "kl_budget": (0.01, 1000),
+    "beta": (1e-3, 100),
+    "epochs": (1, 1000),
+    "groups_per_step": (1, 256),
+    "length_drift": (1, 1000),
+    "disagreement": (1, 1000),
+    "entropy_floor": (0, 1),
+    "repetition": (0, 1),
     "lora_r": (1, 256),
     "lora_alpha": (1, 1024),
     "save_every": (1, 1000),
@@ -32,7 +41,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 """What is sensible for a field, whichever config it is in. Other numbers must be 0 or more."""
 CHOICES = {
-    "algorithm": ("rloo",),
+    "algorithm": tuple(POLICY_CONFIGS),
+    "loss": ("sigmoid", "ipo"),
     "ties": ("davidson", "half"),
     "strength": ("graded", "margin", "ignored"),
     "rankings": ("pairs", "plackett_luce"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from pathlib import Path
 
 import pytest
 
-from bench import trainers
+from bench import reward_throughput, trainers
 from tests.tiny import make_tiny_encoder, make_tiny_model
 
 
@@ -17,7 +19,7 @@ def test_a_ranking_of_four_is_six_pairs_with_the_better_one_chosen(
     folder = kind(tmp_path / "model")  # type: ignore[operator]
     data = trainers.rankings(3, 4, seed=0)
     config = trainers.config_of(str(folder), causal, "float32", per_step=2, seed=0)
-    pairs, _ = trainers.ordered_pairs(config, data, tmp_path)
+    pairs = trainers.ordered_pairs(config, data, tmp_path)
     assert len(pairs) == 3 * 6
     for start in range(0, len(pairs), 6):
         wins = sorted(
@@ -32,10 +34,36 @@ def test_both_sides_have_the_same_losses_at_two_completions(tmp_path: Path) -> N
     folder = make_tiny_model(tmp_path / "model")
     data = trainers.rankings(6, 2, seed=0)
     config = trainers.config_of(str(folder), True, "float32", per_step=2, seed=0)
-    pairs, _ = trainers.ordered_pairs(config, data, tmp_path)
-    ours = trainers.train_ours(config, data, tmp_path)[1]
-    theirs = trainers.train_trl(config, pairs, tmp_path, batch=2, pairs_per_step=2)[1]
-    assert theirs == pytest.approx(ours, abs=1e-4)
+    config = dataclasses.replace(config, epochs=2, learning_rate=1e-3)
+    pairs = trainers.ordered_pairs(config, data, tmp_path)
+    ours = trainers.train_ours(config, data, tmp_path, clock=time.perf_counter)[1]
+    theirs = trainers.train_trl(config, pairs, tmp_path, batch=2, pairs_per_step=2, clock=time.perf_counter)[
+        1
+    ]
+    assert len(ours) == len(theirs) == 6
+    assert max(ours) - min(ours) > 1e-3  # they move
+    assert theirs == pytest.approx(ours, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "reordered", "other", "equal"),
+    [
+        ([0.7, 0.600001], [0.7, 0.6000005], [0.7, 0.59], True),  # 1e-6 apart, 5e-6 allowed
+        ([0.7, 0.60001], [0.7, 0.6000005], [0.7, 0.59], False),  # 1e-5 apart
+        ([0.7, 0.6], [0.7, 0.601], [0.7, 0.59], False),  # 0.01 allowed: the other rate would pass too
+        ([0.7, 0.6], [0.7, 0.6], [0.7, 0.6], False),  # the other rate changes nothing: what is compared?
+    ],
+)
+def test_curves_are_equal_within_rounding_where_a_difference_would_show(
+    theirs: list[float], reordered: list[float], other: list[float], equal: bool
+) -> None:
+    verdict = reward_throughput.compared([0.7, 0.6], theirs, reordered=reordered, other=other)
+    assert verdict.equal is equal
+
+
+def test_losses_that_do_not_move_are_no_comparison() -> None:
+    flat = [0.6931, 0.6931]
+    assert not reward_throughput.compared(flat, flat, reordered=flat, other=[0.6931, 0.7]).equal
 
 
 def test_the_data_follow_from_the_seed() -> None:

@@ -1,4 +1,4 @@
-"""What must not stand in a log: the secret of an invitation's link."""
+"""What must not stand in a log: the secret of an invitation's link, and that nothing was found to do."""
 
 from __future__ import annotations
 
@@ -20,3 +20,16 @@ class WithoutSecrets(logging.Filter):
         if _SECRET.search(line):
             record.msg, record.args = without_secrets(line), ()
         return True
+
+
+class WithoutSweeps(logging.Filter):
+    """For a handler: Celery's lines on tasks that come by the clock, in which all else would drown.
+
+    What a sweep does it says itself; that one failed is an error, and stays.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("celery.") or record.levelno > logging.INFO:
+            return True
+        named = record.args.values() if isinstance(record.args, dict) else record.args or ()
+        return not any(isinstance(value, str) and ".tasks.sweep_" in value for value in named)

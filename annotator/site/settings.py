@@ -190,7 +190,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False  # a lost send is repeated by the sweep, not waited for by a page
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = TIME_ZONE
-REFIT_EVERY = env.int("REFIT_EVERY", default=0)
+REFIT_EVERY = env.int("REFIT_EVERY", default=20)
 """New rankings after which a project's heads are refitted, until its manager says otherwise; 0: never."""
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat")
 CELERY_BEAT_SCHEDULE = {
@@ -198,8 +198,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-imports": {"task": "annotator.tasks.sweep_imports", "schedule": 10.0},
     "sweep-quality": {"task": "annotator.tasks.sweep_quality", "schedule": 60.0},
     "sweep-runs": {"task": "rlhf.tasks.sweep_runs", "schedule": 5.0},
-    # Twice a second, where a ranking is to be in the scores within two.
-    "sweep-refits": {"task": "rlhf.tasks.sweep_refits", "schedule": 0.5 if REFIT_EVERY else 5.0},
+    # Twice a second: a ranking is to be in the scores within two.
+    "sweep-refits": {"task": "rlhf.tasks.sweep_refits", "schedule": 0.5},
 }
 
 # Models. A name is an embedded model, a folder with safetensors, or a .gguf file.
@@ -244,9 +244,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"secrets": {"()": "annotator.site.logs.WithoutSecrets"}},
+    "filters": {
+        "secrets": {"()": "annotator.site.logs.WithoutSecrets"},
+        "sweeps": {"()": "annotator.site.logs.WithoutSweeps"},
+    },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["secrets"]},
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["sweeps", "secrets"]},
     },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from rlhf.lm.backbones import CausalLM, UnknownModel, hash_files, load_causal
 from rlhf.lm.folders import new_folder
 
+POLICY_FOLDER = "policy"  # of what a training run leaves, inside the run's
 MANIFEST = "manifest.json"
 FORMAT = 1
 ADAPTER = "adapter_model.safetensors"

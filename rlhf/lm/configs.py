@@ -51,11 +51,17 @@ class RewardConfig:
     seed: int = 0
 
 
+RLOO, GRPO, DR_GRPO = "rloo", "grpo", "dr_grpo"
+ALGORITHMS = (RLOO, GRPO, DR_GRPO)
+SFT, DPO = "sft", "dpo"
+
+
 @dataclass(frozen=True)
 class PolicyConfig:
-    """RLOO (Ahmadian et al. 2024, arXiv 2402.14740) on LoRA adapters against a reward model."""
+    """A policy gradient on LoRA adapters against a reward model."""
 
-    algorithm: str = "rloo"
+    algorithm: str = RLOO
+    """"rloo" (a completion is one action), "grpo" or "dr_grpo" (each token is one): policy_losses.py."""
     steps: int = 16
     prompts_per_step: int = 8
     completions_per_prompt: int = 6
@@ -64,11 +70,18 @@ class PolicyConfig:
     """Rollouts are sampled from the policy itself: no cut, so that their probabilities are true."""
     learning_rate: float = 2e-4
     kl_coef: float = 0.03
-    """Weight of the KL penalty to the reference, in reward units per nat of a whole completion."""
+    """Weight of the KL penalty to the reference. RLOO takes it off the reward, for each nat of a completion;
+    GRPO adds it to the loss, for each nat of a token."""
     kl_budget: float = 8.0
     """Mean nats a completion; the run stops before it goes further away than this."""
     length_drift: float = 3.0
-    """The run stops when completions become this many times longer or shorter than at its start."""
+    """The run stops when completions become this many times longer or shorter than at its start,"""
+    entropy_floor: float = 0.2
+    """when entropy falls below this part of what it was,"""
+    disagreement: float = 3.0
+    """when the reward model's heads differ by this many times as much,"""
+    repetition: float = 0.3
+    """or when so much more of a completion repeats itself."""
     epochs: int = 1
     """Updates on the same rollouts; from the second on, `clip_coef` bounds how far they go."""
     clip_coef: float = 0.2
@@ -84,6 +97,59 @@ class PolicyConfig:
     sample_every: int = 4
     """Steps between two such samples; the first and the last step always have them."""
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class OfflineConfig:
+    """What SFT and DPO have in common: LoRA adapters, learned from texts that are there already."""
+
+    epochs: int = 3
+    groups_per_step: int = 8
+    """Tasks an update; all texts of a task are learned from together."""
+    learning_rate: float = 1e-4
+    warmup_steps: int = 5
+    """Updates over which the learning rate rises."""
+    max_grad_norm: float = 1.0
+    lora_r: int = 8
+    lora_alpha: int = 16
+    max_new_tokens: int = 40
+    """Of the samples on the run's page."""
+    sample_tasks: int = 4
+    sample_every: int = 8
+    save_every: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SftConfig(OfflineConfig):
+    """Supervised fine-tuning on good instructions."""
+
+    algorithm: str = SFT
+    written: bool = True
+    """Learn from the instructions that came with the tasks."""
+    ranked: bool = True
+    """Learn from those that people wrote while ranking, or put first."""
+
+
+@dataclass(frozen=True)
+class DpoConfig(OfflineConfig):
+    """Direct preference optimisation on rankings."""
+
+    algorithm: str = DPO
+    loss: str = "sigmoid"
+    """"sigmoid" (DPO) or "ipo"."""
+    beta: float = 0.1
+    """How much a lead of one nat over the reference counts; the smaller, the further it goes."""
+    sft_weight: float = 0.0
+    """Of the preferred texts' likelihood, added so that it does not fall along with the others'."""
+
+
+POLICY_CONFIGS: dict[str, type[PolicyConfig | SftConfig | DpoConfig]] = {
+    **dict.fromkeys(ALGORITHMS, PolicyConfig),
+    DPO: DpoConfig,
+    SFT: SftConfig,
+}
+"""By the name of the algorithm, what a policy run is told."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +216,7 @@ class LoraRewardConfig:
     """"bfloat16", "float32", or "auto": bfloat16 where the processor multiplies it natively."""
     batch_tokens: int = 4096
     """Tokens encoded together, with their padding."""
-    chunk_tokens: int = 16384
+    chunk_tokens: int = 8192
     """Tokens whose activations are held for one backward pass."""
     save_every: int = 10
     """Steps between checkpoints that a killed run resumes from."""

@@ -1,7 +1,7 @@
-"""RLOO: fine-tunes the generator against a score. REINFORCE with a leave-one-out baseline on LoRA adapters.
+"""RLOO, GRPO and Dr. GRPO: fine-tune the generator against a score, with LoRA adapters.
 
-Ahmadian et al. 2024, https://arxiv.org/abs/2402.14740. One file, to be read from top to bottom. Left out:
-a value head, a learned KL coefficient, and scaling of advantages by their spread.
+One loop, to be read from top to bottom; the three differ in the last lines of `learn`, and policy_losses.py.
+Left out: a value head and a learned KL coefficient.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,19 @@ import torch
 from peft import set_peft_model_state_dict
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.checkpoints import adapter_tensors, add_lora, merge_adapters, save_policy
-from rlhf.lm.configs import PolicyConfig, SamplingConfig
+from rlhf.lm.checkpoints import POLICY_FOLDER, adapter_tensors, add_lora, save_policy
+from rlhf.lm.configs import ALGORITHMS, GRPO, RLOO, PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task
+from rlhf.lm.guards import limit_passed, repetition
+from rlhf.lm.policy_losses import (
+    clipped_loss,
+    group_relative,
+    leave_one_out,
+    token_loss,
+)
+from rlhf.lm.policy_samples import put_into, write
 from rlhf.lm.prompting import generator_ids
-from rlhf.lm.sampling import SampledCompletion, decode, sample
+from rlhf.lm.sampling import SampledCompletion, decode
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner
 from rlhf.lm.training_state import (
     load_state,
@@ -40,15 +48,16 @@ from rlhf.lm.training_state import (
     with_prefix,
 )
 
-CHECKPOINT = "policy"  # the folder of the result, inside the run's
-
 Score = Callable[[list[tuple[Task, str]]], tuple[np.ndarray, np.ndarray]]
 """Mean and standard deviation over the reward model's heads, in units of its spread on training texts."""
 
 
 @dataclass
 class Rollout:
-    """One prompt's G completions, their rewards, and what the first epoch adds. Shapes: (G,) each."""
+    """One prompt's G completions, their rewards (G,), and what the first epoch adds.
+
+    `advantages` are (G,), `old_logprobs` (G,) of completions or, for GRPO, (N,) of their tokens.
+    """
 
     packed: PackedGroup
     rewards: torch.Tensor  # before the KL penalty
@@ -59,20 +68,6 @@ class Rollout:
     def useful(self) -> bool:
         """Whether the rewards differ: where they are all equal there is nothing to learn from."""
         return float(self.rewards.max() - self.rewards.min()) > 1e-6
-
-
-def leave_one_out(rewards: torch.Tensor) -> torch.Tensor:
-    """A_i = R_i - mean of the group's other rewards. Shape: (G,) -> (G,)."""
-    return (rewards - rewards.mean()) * len(rewards) / (len(rewards) - 1)
-
-
-def clipped_loss(
-    logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor, clip_coef: float
-) -> torch.Tensor:
-    """PPO's clipped objective, negated and summed; a whole completion is one action. Shapes: (G,) each."""
-    ratio = (logprobs - old_logprobs).exp()
-    clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
-    return -torch.minimum(ratio * advantages, clipped * advantages).sum()
 
 
 def train(
@@ -101,21 +96,25 @@ def train(
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
 
+        reading = {"max_new_tokens": config.max_new_tokens, "seed": config.seed}
+        scale = config.lora_alpha / config.lora_r
+
         # 2. Start with what the reference writes for the tasks shown, or go on from the saved step.
         shown = spread(tasks, config.sample_tasks)
         run = identity(config, policy, tasks)
         state = load_state(folder, identity=run)
-        kept = adapter_tensors(model)  # of the last step that was within the limits
+        kept = adapter_tensors(model)  # of the best step that was within the limits
+        best_step = 0
         records: list[Record] = []
         stopped = ""
         if state:
             set_peft_model_state_dict(model, under_prefix("adapter", state.tensors))
             restore_optimizer(optimizer, under_prefix("optimizer", state.tensors))
-            kept = under_prefix("kept", state.tensors)
+            kept, best_step = under_prefix("kept", state.tensors), state.facts["best_step"]
             records = [record_from_json(row) for row in state.facts["records"]]
             stopped = state.facts["stopped"]
             yield from records
-        reference_texts = state.facts["reference_texts"] if state else write(sampler, shown, config)
+        reference_texts = state.facts["reference_texts"] if state else write(sampler, shown, **reading)
 
         for step in range(len(records), config.steps + 1):
             if stopped:
@@ -124,7 +123,7 @@ def train(
 
             # 3. Rollouts: the policy writes G completions for each of some prompts.
             current = adapter_tensors(model)
-            put_into(sampler, weights, current, config)
+            put_into(sampler, weights, current, scale)
             batch = batch_of(tasks, step, config)
             prompts = [generator_ids(policy.tokenizer, task) for task in batch]
             groups = decode(sampler, batch, prompts, rollout_config(config, step))
@@ -152,7 +151,8 @@ def train(
                     ]
                 if epoch == 0:
                     values = summary(groups, means, stds, rewards, useful, measures, records)
-                    stopped = limit_passed(config, values, records)
+                    passed = limit_passed(config, values, records[0].values if records else values)
+                    stopped = f"stopped: {passed}" if passed else ""
                 if stopped or last or not useful:
                     break
 
@@ -162,13 +162,13 @@ def train(
                     raise FloatingPointError(f"step {step}: the gradient is {grad_norm}; lower learning_rate")
                 optimizer.step()
 
-            # 7. Beyond a limit, the policy goes back to the last step that was within.
+            # 7. Beyond a limit, the policy goes back to the best step that was within.
             if stopped:
-                stopped += f"; the policy of step {step - 1} is kept"
+                stopped += f"; the policy of step {best_step} is kept"
                 set_peft_model_state_dict(model, kept)
-                put_into(sampler, weights, kept, config)
-            else:
-                kept = current
+                put_into(sampler, weights, kept, scale)
+            elif not records or values["reward"] >= records[best_step].values["reward"]:
+                kept, best_step = current, step
 
             # 8. The record, and the state from which a killed run goes on.
             samples: tuple[Sample, ...] = ()
@@ -176,7 +176,7 @@ def train(
                 samples = tuple(
                     Sample(task.id, text, reference)
                     for task, text, reference in zip(
-                        shown, write(sampler, shown, config), reference_texts, strict=True
+                        shown, write(sampler, shown, **reading), reference_texts, strict=True
                     )
                 )
             tokens = sum(len(c.token_ids) for group in groups for c in group)
@@ -198,6 +198,7 @@ def train(
                     facts={
                         "identity": run,
                         "stopped": stopped,
+                        "best_step": best_step,
                         "reference_texts": reference_texts,
                         "records": [record_to_json(record) for record in records],
                     },
@@ -205,15 +206,15 @@ def train(
             yield records[-1]
 
         # 9. The checkpoint: the adapters that the policy came with, and the new ones.
-        if not (folder / CHECKPOINT).exists():
+        if not (folder / POLICY_FOLDER).exists():
             save_policy(
-                folder / CHECKPOINT,
+                folder / POLICY_FOLDER,
                 policy,
                 lora=model.peft_config["default"],
                 tensors=adapter_tensors(model),
                 config=dataclasses.asdict(config),
                 seed=config.seed,
-                steps=records[-1].step - bool(stopped),
+                steps=best_step if stopped else records[-1].step,
                 stopped=stopped,
                 code_version=code_version,
             )
@@ -223,6 +224,8 @@ def train(
 
 def check(config: PolicyConfig, tasks: Sequence[Task]) -> None:
     """Refuse what cannot be trained on."""
+    if config.algorithm not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {config.algorithm!r}; there are {', '.join(ALGORITHMS)}")
     if held_out := [task.id for task in tasks if task.held_out]:
         raise ValueError(f"held-out tasks must not be trained on: {', '.join(held_out[:5])}")
     if not tasks:
@@ -265,24 +268,6 @@ def rollout_config(config: PolicyConfig, step: int) -> SamplingConfig:
     )
 
 
-def put_into(
-    sampler: CausalLM,
-    weights: Mapping[str, torch.Tensor],
-    adapter: Mapping[str, torch.Tensor],
-    config: PolicyConfig,
-) -> None:
-    """Give the sampler the weights with the adapter merged in."""
-    merged = merge_adapters(weights, [(adapter, config.lora_alpha / config.lora_r)])
-    sampler.model.load_state_dict(merged, strict=False)
-
-
-def write(sampler: CausalLM, tasks: Sequence[Task], config: PolicyConfig) -> list[str]:
-    """One text a task as people would be given it, always with the same random numbers."""
-    reading = SamplingConfig(completions_per_task=1, max_new_tokens=config.max_new_tokens, seed=config.seed)
-    texts = {group[0].task_id: group[0].text for group in sample(sampler, tasks, reading)}
-    return [texts[task.id] for task in tasks]
-
-
 def learn(model: Any, rollout: Rollout, config: PolicyConfig, *, share: float) -> dict[str, torch.Tensor]:
     """Add one group's gradient (where gradients are on); give per-completion KL and per-token entropy.
 
@@ -300,13 +285,27 @@ def learn(model: Any, rollout: Rollout, config: PolicyConfig, *, share: float) -
         probabilities = all_logprobs.exp()
         kl = sum_by_owner((probabilities * (all_logprobs - ref_all)).sum(-1), packed)  # (G,)
         entropy = -(probabilities * all_logprobs).sum(-1)  # (N,)
+    ref_chosen = ref_all.gather(1, targets[:, None])[:, 0]  # (N,)
+    rewards = rollout.rewards.to(chosen.device)
     if rollout.advantages is None or rollout.old_logprobs is None:
-        ref_logprobs = sum_by_owner(ref_all.gather(1, targets[:, None])[:, 0], packed)
-        penalty = config.kl_coef * (logprobs.detach() - ref_logprobs)
-        rollout.advantages = leave_one_out(rollout.rewards.to(penalty.device) - penalty)
-        rollout.old_logprobs = logprobs.detach()
+        if config.algorithm == RLOO:
+            penalty = config.kl_coef * (logprobs.detach() - sum_by_owner(ref_chosen, packed))
+            rollout.advantages = leave_one_out(rewards - penalty)
+            rollout.old_logprobs = logprobs.detach()
+        else:
+            rollout.advantages = group_relative(rewards, scaled=config.algorithm == GRPO)
+            rollout.old_logprobs = chosen.detach()
     if torch.is_grad_enabled():
-        loss = clipped_loss(logprobs, rollout.old_logprobs, rollout.advantages, config.clip_coef)
+        old, advantages = rollout.old_logprobs, rollout.advantages
+        if config.algorithm == RLOO:
+            loss = clipped_loss(logprobs, old, advantages, config.clip_coef).sum()
+        else:
+            loss = token_loss(
+                *(chosen, old, ref_chosen, advantages, packed),
+                clip_coef=config.clip_coef,
+                kl_coef=config.kl_coef,
+                divisor=None if config.algorithm == GRPO else config.max_new_tokens,
+            )
         (loss * share).backward()  # type: ignore[no-untyped-call]
     return {"kl": kl.cpu(), "entropy": entropy.cpu()}
 
@@ -334,15 +333,6 @@ def summary(
         else before["entropy"],
         "length": float(np.mean([len(c.token_ids) for c in completions])),
         "finished": float(np.mean([c.finished for c in completions])),
+        "repetition": repetition([c.text for c in completions]),
         "useful": len(useful) / len(groups),
     }
-
-
-def limit_passed(config: PolicyConfig, values: dict[str, float], records: Sequence[Record]) -> str:
-    """Why the run must stop, or ""."""
-    if values["kl"] > config.kl_budget:
-        return f"stopped: KL {values['kl']:.2f} is over the budget of {config.kl_budget:g}"
-    start = records[0].values["length"] if records else values["length"]
-    if not start / config.length_drift <= values["length"] <= start * config.length_drift:
-        return f"stopped: completions have {values['length']:.1f} tokens, at the start {start:.1f}"
-    return ""

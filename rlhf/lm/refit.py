@@ -34,7 +34,7 @@ ROUNDS = 40
 SETTLED = 0.03
 """It ends when a round moved no score by more than this share of their spread. The unit itself, which trades
 with the spread of the pairs' own deviations, may still drift: it is taken out in the end."""
-FIRST_SETTLED = 0.002
+FIRST_SETTLED = 2e-4
 """The same for heads from nothing: what they still lacked would move under every later refit."""
 GROWN = 1.5
 """The basis is made anew when it has become so many times as wide: until then new columns are just added."""

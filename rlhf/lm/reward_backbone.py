@@ -28,6 +28,7 @@ from rlhf.lm.features import PROBE, Item
 from rlhf.lm.first_token import FirstToken
 from rlhf.lm.folders import new_folder
 from rlhf.lm.layer_split import lowest, split
+from rlhf.lm.product_attention import use_products
 from rlhf.lm.prompting import generator_messages, generator_text, plain_chat_text, shorten
 from rlhf.lm.scalar_head import ScalarHead
 from rlhf.lm.token_trees import TokenTree, batches, packed
@@ -104,6 +105,7 @@ class RewardBackbone:
         trunk.eval()  # without dropout, which a reward model on few rankings gains nothing from
         trunk.requires_grad_(False)
         make_trainable(trunk, config)
+        use_products(trunk)
         width = trunk.config.hidden_size * (1 + pooling.count("+"))
         identity = {
             "backbone": config.backbone,

@@ -1,56 +1,84 @@
-"""Policy training: RLOO against a reward model. The state it resumes from lies in the run's folder."""
+"""Policy training, by whichever algorithm the run names. Its state lies in the run's folder."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rlhf.execution import Hold
-from rlhf.lm import policy_gradient
-from rlhf.lm.configs import PolicyConfig
-from rlhf.lm.data import Record
-from rlhf.models import Checkpoint
+from rlhf.lm import dpo, policy_gradient, sft
+from rlhf.lm.backbones import CausalLM
+from rlhf.lm.checkpoints import POLICY_FOLDER
+from rlhf.lm.configs import POLICY_CONFIGS, DpoConfig, SftConfig
+from rlhf.lm.data import Dataset, Record
+from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import load
 from rlhf.stages.freezing import frozen
 from rlhf.stages.loading import needed, policy_of, reward_of
 from rlhf.versions import code_version
 
+KEPT = ("reward", "kl", "length", "loss", "margin", "chosen")
+"""What of the last record is kept with the checkpoint, as far as the algorithm gives it."""
+
 
 def execute(hold: Hold) -> None:
     """Store each step; at the end the adapters become a checkpoint."""
     run = hold.run
-    config = load(PolicyConfig, run.config)
     dataset = frozen(hold)
-    hold.say("Loading the models", total=config.steps)
+    hold.say("Loading the models", total=run.total)
     parent = needed(run.policy)
-    reward = reward_of(needed(run.reward))
-    last = Record(0, config.steps, {})
-    for last in policy_gradient.train(
-        config,
-        policy=policy_of(parent),
-        tasks=[task for task in dataset.tasks.values() if not task.held_out],
-        score=reward.score,
-        folder=hold.folder,
-        code_version=code_version(),
-    ):
+    last = Record(0, run.total, {})
+    for last in records_of(run, policy_of(parent), dataset, hold):
         if last.step >= run.step:  # a resumed run is given its earlier records again
             hold.record(last, message=message(last))
     with hold.finishing(last.note):
         Checkpoint.objects.create(
             project=run.project,
             kind=Checkpoint.Kind.POLICY,
-            name=f"{config.algorithm} {run.pk}",
+            name=f"{run.config['algorithm']} {run.pk}",
             base_model=parent.base_model,
-            folder=f"{run.folder}/{policy_gradient.CHECKPOINT}",
+            folder=f"{run.folder}/{POLICY_FOLDER}",
             parent=parent,
             snapshot=run.snapshot,
             run=run,
             iteration=run.iteration,
             config=run.config,
-            seed=config.seed,
+            seed=run.config["seed"],
             code_version=code_version(),
-            metrics={name: last.values[name] for name in ("reward", "kl", "length") if name in last.values},
+            metrics={name: last.values[name] for name in KEPT if name in last.values},
         )
+
+
+def records_of(run: Run, policy: CausalLM, dataset: Dataset, hold: Hold) -> Iterator[Record]:
+    """What the run's algorithm yields."""
+    config = load(POLICY_CONFIGS[run.config["algorithm"]], run.config)
+    folder, version = hold.folder, code_version()
+    if isinstance(config, SftConfig):
+        return sft.train(config, policy=policy, dataset=dataset, folder=folder, code_version=version)
+    if isinstance(config, DpoConfig):
+        known = run.reward.metrics.get("annotators", []) if run.reward else []
+        reliability = {row["annotator"]: row["value"] for row in known}
+        return dpo.train(
+            config,
+            policy=policy,
+            dataset=dataset,
+            reliability=reliability,
+            folder=folder,
+            code_version=version,
+        )
+    return policy_gradient.train(
+        config,
+        policy=policy,
+        tasks=[task for task in dataset.tasks.values() if not task.held_out],
+        score=reward_of(needed(run.reward)).score,
+        folder=folder,
+        code_version=version,
+    )
 
 
 def message(record: Record) -> str:
     """What the page says of a step."""
-    reward, kl = record.values["reward"], record.values["kl"]
-    return f"Step {record.step} of {record.total}: reward {reward:.2f}, KL {kl:.2f}"
+    values = record.values
+    said = f"Step {record.step} of {record.total}: "
+    if "reward" in values:
+        return said + f"reward {values['reward']:.2f}, KL {values['kl']:.2f}"
+    return said + f"loss {values['loss']:.3f}"

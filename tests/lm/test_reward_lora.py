@@ -92,6 +92,10 @@ def test_strength_asks_for_a_lead() -> None:
         ("lm", "full", {}),
         ("encoder", "lora", {}),
         ("encoder", "full", {}),
+        ("lm", "lora", {"precision": "bfloat16"}),
+        ("lm", "full", {"precision": "bfloat16"}),
+        ("encoder", "lora", {"precision": "bfloat16"}),
+        ("encoder", "full", {"precision": "bfloat16"}),
     ],
 )
 def test_it_learns_and_loads_to_the_same_scores(
@@ -138,6 +142,32 @@ def test_a_shared_prompt_gives_what_single_sequences_give(models: Path) -> None:
         states = backbone.trunk(torch.tensor([[*ids, tokenize.eos_token_id]])).last_hidden_state
     expected = float(backbone.head(states[:, -1]).detach())
     assert backbone.score([ITEMS[1], ITEMS[0]])[1] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "pooling"), [("lm", "mean+last"), ("encoder", "mean"), ("encoder", "pooler")]
+)
+def test_in_bfloat16_gradients_are_as_near_to_float32_as_with_pefts_layers_and_fused_attention(
+    models: Path, monkeypatch: pytest.MonkeyPatch, name: str, pooling: str
+) -> None:
+    (comparison,) = comparisons_of(Dataset(TASKS, DATA.judgments[:1]), {"bob": 0}, held_out=False)
+
+    def gradients(precision: str) -> torch.Tensor:
+        config = config_of(models, name, precision=precision, pooling=pooling)
+        backbone = RewardBackbone.fresh(config, models)
+        random = torch.Generator().manual_seed(0)
+        for parameter in backbone.trained().values():  # adapters that do something
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=random)
+        loss, _ = chunk_loss(backbone, [comparison], torch.tensor([SURE]), config, share=1 / 3)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return torch.cat([p.grad.flatten() for p in backbone.trained().values() if p.grad is not None])
+
+    ours = gradients("bfloat16")
+    monkeypatch.setattr("rlhf.lm.reward_backbone.use_products", lambda trunk: None)
+    monkeypatch.setattr("rlhf.lm.trainable.use_whole_products", lambda trunk: None)
+    right, theirs = gradients("float32"), gradients("bfloat16")
+    error, usual = ((found - right).norm() / right.norm() for found in (ours, theirs))
+    assert 0 < error < 1.5 * usual
 
 
 def test_training_only_upper_layers_gives_the_same_losses_from_memory(models: Path) -> None:

@@ -145,6 +145,29 @@ def test_a_policy_needs_a_reward_model(project: Project):
     assert (run.reward, run.policy) == (reward, runs.base_policy(project))
 
 
+def test_rankings_alone_are_enough_for_dpo(ranked: Project):
+    run = runs.start_policy(project=ranked, algorithm="dpo")
+    assert (run.reward, run.config["beta"]) == (None, 0.1)
+    assert "kl_coef" not in run.config
+
+
+def test_without_rankings_only_given_instructions_can_be_learned(project: Project):
+    prompt = make_prompt(project)
+    for algorithm in ("dpo", "sft"):
+        with pytest.raises(CannotStart, match="nothing to learn"):
+            runs.start_policy(project=project, algorithm=algorithm)
+    prompt.reference = "Sort it."
+    prompt.save()
+    assert runs.start_policy(project=project, algorithm="sft").kind == "policy"
+
+
+def test_an_unknown_algorithm_is_refused(project: Project):
+    make_prompt(project)
+    make_checkpoint(project, "reward")
+    with pytest.raises(CannotStart, match="magic"):
+        runs.start_policy(project=project, algorithm="magic")
+
+
 def test_a_checkpoint_of_the_wrong_kind_is_refused(project: Project):
     make_prompt(project)
     reward = make_checkpoint(project, "reward")
@@ -165,13 +188,6 @@ def test_a_checkpoint_of_another_project_is_refused(project: Project):
     make_prompt(project)
     with pytest.raises(CannotStart, match="another project"):
         runs.start_policy(project=project, reward=make_checkpoint(other, "reward"))
-
-
-def test_an_unknown_algorithm_is_refused(project: Project):
-    make_prompt(project)
-    make_checkpoint(project, "reward")
-    with pytest.raises(CannotStart, match="alchemy"):
-        runs.start_policy(project=project, algorithm="alchemy")
 
 
 def test_an_evaluation_needs_a_trained_policy_and_held_out_tasks(project: Project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 
 import pytest
@@ -124,6 +125,25 @@ def numbers(run: Run) -> list[dict[str, float]]:
 
 def texts(run: Run) -> list[tuple[int, str, str]]:
     return list(run.samples.order_by("step", "prompt").values_list("step", "text", "reference_text"))
+
+
+@pytest.mark.parametrize("algorithm", ["dpo", "sft", "grpo", "dr_grpo"])
+def test_every_algorithm_leaves_a_policy_that_writes(
+    rewarded: Project, carry_out, settings, request, algorithm: str
+):
+    small = {"max_new_tokens": 8, "sample_tasks": 1}
+    small |= {"steps": 1} if "grpo" in algorithm else {"epochs": 1}
+    run = runs.start_policy(project=rewarded, algorithm=algorithm, config=small)
+    request.addfinalizer(lambda: shutil.rmtree(settings.VAR / run.folder))  # its number comes again
+    shutil.rmtree(settings.VAR / run.folder, ignore_errors=True)
+    carry_out(run)
+    assert run.checkpoint.name == f"{algorithm} {run.pk}"
+    assert run.checkpoint.metrics.keys() & {"reward", "loss"}
+    assert run.total == run.records.last().step
+    assert run.samples.exists()
+    runs.promote(run.checkpoint, user=None)
+    carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 8}))
+    assert Completion.objects.filter(prompt__project=rewarded, iteration=2).exists()
 
 
 def test_a_run_keeps_the_rankings_that_it_started_with(rewarded: Project, carry_out, stop_after):

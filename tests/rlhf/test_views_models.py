@@ -90,7 +90,9 @@ def test_it_says_when_the_heads_were_refitted_and_from_what(manager: Client, pro
 
 def test_a_manager_switches_refits_off_and_on(manager: Client, project: Project):
     Checkpoint.objects.create(project=project, kind="reward", name="r", base_model="b")
-    assert "Refitting is switched off." in manager.get(URL).content.decode(), "as it is by default"
+    assert "They are refitted after every 20 new rankings." in manager.get(URL).content.decode(), (
+        "the default"
+    )
     content = manager.post(f"{URL}refits/", {"every": "25"}, follow=True).content.decode()
     assert "Saved." in content and "They are refitted after every 25 new rankings." in content
     assert LiveHeads.objects.get(project=project).every == 25

@@ -1,4 +1,4 @@
-"""`manage.py train_policy PROJECT --algorithm rloo`: the policy is fine-tuned against the reward model."""
+"""`manage.py train_policy PROJECT --algorithm grpo`: the policy is fine-tuned against the reward model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from annotator.models import Project
 from rlhf import runs
+from rlhf.lm.configs import POLICY_CONFIGS, PolicyConfig
 from rlhf.management.following import RunCommand, checkpoint_named, settings_from
 from rlhf.models import Run
 
@@ -17,21 +18,27 @@ SETTINGS = (
     "learning_rate",
     "kl_coef",
     "kl_budget",
+    "epochs",
+    "beta",
+    "groups_per_step",
     "seed",
 )
 
 
 class Command(RunCommand):
-    help = "Fine-tune the promoted policy against the newest reward model, under a KL budget."
+    help = "Fine-tune the promoted policy: against the newest reward model, or on the rankings (DPO, SFT)."
 
     def add_settings(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--algorithm", default="rloo", choices=["rloo"])
+        parser.add_argument("--algorithm", default=PolicyConfig.algorithm, choices=list(POLICY_CONFIGS))
         parser.add_argument("--steps", type=int)
         parser.add_argument("--prompts-per-step", type=int)
         parser.add_argument("--completions-per-prompt", type=int)
         parser.add_argument("--learning-rate", type=float)
         parser.add_argument("--kl-coef", type=float)
         parser.add_argument("--kl-budget", type=float)
+        parser.add_argument("--epochs", type=int, help="of DPO and SFT")
+        parser.add_argument("--beta", type=float, help="of DPO")
+        parser.add_argument("--groups-per-step", type=int, help="tasks an update, of DPO and SFT")
         parser.add_argument("--seed", type=int)
         parser.add_argument("--policy", metavar="CHECKPOINT", help="start from this one")
         parser.add_argument("--reward", metavar="CHECKPOINT", help="this reward model, not the newest one")

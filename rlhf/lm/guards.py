@@ -1,0 +1,43 @@
+"""When a policy run must stop: it goes too far from the reference, or games the reward as such runs do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rlhf.lm.configs import PolicyConfig
+from rlhf.lm.metrics import words
+
+Values = Mapping[str, float]
+
+NGRAM = 3
+LEAST_DISAGREEMENT = 0.1
+"""Heads that differ by less than this part of the scores' spread agree, whatever they did at the start."""
+
+
+def limit_passed(config: PolicyConfig, values: Values, start: Values) -> str:
+    """Why the run must stop at a step with these values, or "". `start` are those of its first step."""
+    if values["kl"] > config.kl_budget:
+        return f"KL {values['kl']:.2f} is over the budget of {config.kl_budget:g}"
+    longest, shortest = start["length"] * config.length_drift, start["length"] / config.length_drift
+    if not shortest <= values["length"] <= longest:
+        return f"completions have {values['length']:.1f} tokens, at the start {start['length']:.1f}"
+    if values["entropy"] < config.entropy_floor * start["entropy"]:
+        return f"entropy fell to {values['entropy']:.2f} nats a token, at the start {start['entropy']:.2f}"
+    if values["score_std"] > config.disagreement * max(start["score_std"], LEAST_DISAGREEMENT):
+        return f"the heads differ by {values['score_std']:.2f}, at the start by {start['score_std']:.2f}"
+    if values["repetition"] > start["repetition"] + config.repetition:
+        return (
+            f"{values['repetition']:.0%} of what completions say they have said before, "
+            f"at the start {start['repetition']:.0%}"
+        )
+    return ""
+
+
+def repetition(texts: Sequence[str]) -> float:
+    """Mean share of a text's trigrams of words that it has already had; 0 for what is too short to repeat."""
+    shares = []
+    for text in texts:
+        found = words(text)
+        grams = [tuple(found[i : i + NGRAM]) for i in range(len(found) - NGRAM + 1)]
+        shares.append(1 - len(set(grams)) / len(grams) if grams else 0.0)
+    return sum(shares) / len(shares) if shares else 0.0

@@ -1,0 +1,197 @@
+"""Trains a policy on texts that are there already, with LoRA: the loop that SFT and DPO share.
+
+What is learned from a task's texts is a loss on their log-probabilities; sft.py and dpo.py say which.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import set_peft_model_state_dict
+
+from rlhf.lm.backbones import CausalLM
+from rlhf.lm.checkpoints import POLICY_FOLDER, adapter_tensors, add_lora, save_policy
+from rlhf.lm.configs import OfflineConfig
+from rlhf.lm.data import Record, Sample, Task
+from rlhf.lm.policy_samples import put_into, write
+from rlhf.lm.prompting import generator_ids
+from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner, token_logprobs
+from rlhf.lm.training_state import (
+    load_state,
+    optimizer_tensors,
+    record_from_json,
+    record_to_json,
+    restore_optimizer,
+    save_state,
+    spread,
+    under_prefix,
+    with_prefix,
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Texts of one task. What is said of them is the loss's business, by the group's number."""
+
+    task: Task
+    texts: tuple[str, ...]
+
+
+Loss = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, dict[str, float]]]
+"""Of a group's number, log π and log π_ref of its texts, and their tokens, (G,) each: loss and figures."""
+
+
+def train(
+    config: OfflineConfig,
+    *,
+    policy: CausalLM,
+    groups: Sequence[Group],
+    loss: Loss,
+    facts: Any,
+    folder: Path,
+    code_version: str = "",
+) -> Iterator[Record]:
+    """Train; yield one record an update, saved in `folder` before it is given. Leaves `folder/policy`.
+
+    `facts` is what else must be the same for a killed run to go on (targets, weights), as plain JSON.
+    Raises ValueError (nothing to learn from, held-out tasks), ResumeMismatch, DiskFull, FloatingPointError.
+    """
+    if not groups:
+        raise ValueError("there is no text to learn from")
+    if held_out := [group.task.id for group in groups if group.task.held_out]:
+        raise ValueError(f"held-out tasks must not be trained on: {', '.join(held_out[:5])}")
+
+    # 1. The policy is the model with new adapters, the reference is the same with them switched off.
+    weights = {name: weight.detach() for name, weight in policy.model.named_parameters()}
+    sampler = dataclasses.replace(policy, model=copy.deepcopy(policy.model))
+    model = add_lora(policy.model, lora_r=config.lora_r, lora_alpha=config.lora_alpha, seed=config.seed)
+    try:
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
+        shown = spread(list(dict.fromkeys(group.task for group in groups)), config.sample_tasks)
+        total = config.epochs * math.ceil(len(groups) / config.groups_per_step)
+        scale = config.lora_alpha / config.lora_r
+
+        # 2. Begin with what the reference writes for the tasks shown, or go on from the saved step.
+        run = identity(config, policy, groups, facts)
+        state = load_state(folder, identity=run)
+        records: list[Record] = []
+        if state:
+            set_peft_model_state_dict(model, under_prefix("adapter", state.tensors))
+            restore_optimizer(optimizer, under_prefix("optimizer", state.tensors))
+            records = [record_from_json(row) for row in state.facts["records"]]
+            yield from records
+        reading = {"max_new_tokens": config.max_new_tokens, "seed": config.seed}
+        references = state.facts["references"] if state else write(sampler, shown, **reading)
+        of_reference: dict[int, torch.Tensor] = {}  # log π_ref of each group's texts, once computed
+
+        for step in range(len(records), total):
+            started = time.perf_counter()
+
+            # 3. The gradient of each group's loss.
+            optimizer.zero_grad()
+            batch = batch_of(len(groups), step, config)
+            figures: dict[str, list[float]] = defaultdict(list)
+            tokens = 0
+            for number in batch:
+                packed = pack(policy.tokenizer, groups[number])
+                if number not in of_reference:
+                    with torch.no_grad(), model.disable_adapter():
+                        of_reference[number] = text_logprobs(model, packed)
+                logprobs = text_logprobs(model, packed)
+                lengths = torch.bincount(packed.owners, minlength=packed.completions).to(logprobs.device)
+                value, found = loss(number, logprobs, of_reference[number], lengths)
+                (value / len(batch)).backward()  # type: ignore[no-untyped-call]
+                tokens += len(packed.targets)
+                for name, figure in (found | {"loss": float(value.detach())}).items():
+                    figures[name].append(figure)
+
+            # 4. One update; the rate rises over the first steps.
+            grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
+            if not math.isfinite(grad_norm):
+                raise FloatingPointError(f"step {step}: the gradient is {grad_norm}; lower learning_rate")
+            for settings in optimizer.param_groups:
+                settings["lr"] = config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1))
+            optimizer.step()
+
+            # 5. The record, and the state from which a killed run goes on.
+            seconds = time.perf_counter() - started
+            last = step == total - 1
+            samples: tuple[Sample, ...] = ()
+            if last or step % config.sample_every == 0:
+                put_into(sampler, weights, adapter_tensors(model), scale)
+                written = zip(shown, write(sampler, shown, **reading), references, strict=True)
+                samples = tuple(Sample(task.id, text, reference) for task, text, reference in written)
+            values = {name: float(np.mean(found)) for name, found in figures.items()}
+            values |= {"grad_norm": grad_norm, "tokens_per_s": tokens / seconds, "seconds": seconds}
+            records.append(Record(step, total - 1, values, samples))
+            if last or step % config.save_every == 0:
+                save_state(
+                    folder,
+                    step=step,
+                    tensors=with_prefix("adapter", adapter_tensors(model))
+                    | with_prefix("optimizer", optimizer_tensors(optimizer)),
+                    facts={
+                        "identity": run,
+                        "references": references,
+                        "records": [record_to_json(record) for record in records],
+                    },
+                )
+            yield records[-1]
+
+        # 6. The checkpoint.
+        if not (folder / POLICY_FOLDER).exists():
+            save_policy(
+                folder / POLICY_FOLDER,
+                policy,
+                lora=model.peft_config["default"],
+                tensors=adapter_tensors(model),
+                config=dataclasses.asdict(config),
+                seed=config.seed,
+                steps=total,
+                stopped="",
+                code_version=code_version,
+            )
+    finally:
+        model.unload()  # the caller's model is again what it was
+
+
+def pack(tokenizer: Any, group: Group) -> PackedGroup:
+    """The prompt once, and each text with the token that ends it."""
+    texts = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in group.texts]
+    return pack_group(generator_ids(tokenizer, group.task), [[*ids, tokenizer.eos_token_id] for ids in texts])
+
+
+def text_logprobs(model: Any, packed: PackedGroup) -> torch.Tensor:
+    """log π of each text. Shape: (G,)."""
+    return sum_by_owner(token_logprobs(completion_logits(model, packed), packed.targets), packed)
+
+
+def batch_of(count: int, step: int, config: OfflineConfig) -> list[int]:
+    """The groups of a step, in an order that is new in each epoch. Follows from seed and step alone."""
+    epoch, at = divmod(step, math.ceil(count / config.groups_per_step))
+    order = np.random.default_rng([config.seed, epoch]).permutation(count)
+    return [int(n) for n in order[at * config.groups_per_step : (at + 1) * config.groups_per_step]]
+
+
+def identity(config: OfflineConfig, policy: CausalLM, groups: Sequence[Group], facts: Any) -> dict[str, Any]:
+    """What must be the same for a run to go on: config, model, chat template, texts, what is said of them."""
+    words = json.dumps([[dataclasses.asdict(group) for group in groups], facts], sort_keys=True)
+    return {
+        "config": dataclasses.asdict(config),
+        "weights_hash": policy.weights_hash,
+        "template_hash": policy.template_hash,
+        "texts_hash": hashlib.sha256(words.encode()).hexdigest(),
+    }
