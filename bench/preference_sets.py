@@ -1,7 +1,8 @@
 """Sets of judged pairs for benchmarks: PandaLM, Auto-J, and any JSONL with a prompt, two responses, a label.
 
 Fields and labels are recognised by their names and values; what is not recognised can be named. What was
-read, and how, is said by `PreferenceSet.reading`, so that a wrong guess is seen.
+read, and how, is said by `PreferenceSet.reading`, so that a wrong guess is seen; so are rows that were left
+out because they have no label or lack a response.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 PROMPTS = ("prompt", "instruction", "question", "query", "task", "context", "conversation", "post")
-EXTRA_PROMPTS = ("input",)  # of an instruction
+EXTRA_PROMPTS = ("input",)  # of an instruction, or alone
 RESPONSE_NAMES = ("response", "completion", "answer", "output", "text", "summary", "candidate", "reply")
 SIDES = (("1", "2"), ("a", "b"), ("0", "1"), ("first", "second"), ("left", "right"))
 CHOSEN = (("chosen", "rejected"), ("preferred", "dispreferred"), ("better", "worse"), ("winner", "loser"))
 LABELS = (
     *("label", "preference", "preferred", "winner", "choice", "judgment", "judgement", "vote", "better"),
-    *("human_label", "human_preference", "chosen", "gold", "target", "overall"),
+    *("human_label", "human_preference", "chosen", "gold", "target", "overall", "better_response_id"),
 )
 VOTES = re.compile(r"(annotator|rater|vote|labeller|labeler|judge)[ _-]?\d+", re.IGNORECASE)
 TIES = frozenset({"tie", "tied", "both", "equal", "draw", "same", "neither", "c"})
@@ -111,12 +112,14 @@ def read_set(path: Path, fields: Fields | None = None) -> PreferenceSet:
     ]
     values = _label_values(path, found, [v for votes in raw for v in votes])
     name = path.stem
-    pairs = []
+    pairs, left_out = [], []
     for (number, row), votes in zip(rows, raw, strict=True):
         try:
             pairs.append(_pair(name, row, found, votes, values))
-        except (KeyError, ValueError, TypeError, IndexError) as error:
-            raise BadSet(f"{path.name}, line {number}: {error}") from error
+        except ValueError as error:
+            left_out.append(f"line {number} {error}")
+    if not pairs:
+        raise BadSet(f"{path.name}: no row is a judged pair: {left_out[0]}")
     prompt, label = " + ".join(found.prompt), " + ".join(found.labels)
     reading = (
         f"prompt = {prompt or 'what both begin with'}, responses = {' | '.join(found.responses)}, "
@@ -124,6 +127,8 @@ def read_set(path: Path, fields: Fields | None = None) -> PreferenceSet:
     )
     if values:
         reading += ", " + ", ".join(f"{k} = {_WORDS[v]}" for k, v in sorted(values.items()))
+    if left_out:
+        reading += f"; {len(left_out)} of {len(rows)} rows left out: {left_out[0]}"
     return PreferenceSet(name, tuple(pairs), reading)
 
 
@@ -137,13 +142,16 @@ def group_of(prompt: str) -> str:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
     rows = []
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
             try:
-                row = json.loads(line)
-            except ValueError as error:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if not text.strip():
+                    continue
+                row = json.loads(text)
+            except UnicodeDecodeError as error:
+                raise BadSet(f"{path.name}, line {number}: not UTF-8 ({error.reason})") from error
+            except (ValueError, RecursionError) as error:
                 raise BadSet(f"{path.name}, line {number}: not JSON ({error})") from error
             if not isinstance(row, dict):
                 raise BadSet(f"{path.name}, line {number}: not a JSON object")
@@ -164,7 +172,7 @@ def _recognise(path: Path, row: dict[str, Any], given: Fields) -> Fields:
     prompt = given.prompt
     if not prompt:
         prompt = tuple(plain[n] for n in PROMPTS if n in plain)[:1]
-        prompt += tuple(plain[n] for n in EXTRA_PROMPTS if n in plain and prompt)
+        prompt += tuple(plain[n] for n in EXTRA_PROMPTS if n in plain)
     if not prompt and not chosen:
         raise BadSet(f"{path.name}: no prompt among {', '.join(row)}; name it")
     labels = given.labels
@@ -226,8 +234,13 @@ def _label_values(path: Path, fields: Fields, raw: Sequence[Any]) -> dict[str, f
 def _pair(
     name: str, row: dict[str, Any], fields: Fields, votes: Sequence[Any], values: dict[str, float]
 ) -> JudgedPair:
+    """One row's pair. Raises ValueError where it has none, its message to follow the line's number."""
+    if missing := [field for field in fields.responses if field not in row]:
+        raise ValueError(f"has no {missing[0]!r}")
     texts = row[fields.responses[0]] if len(fields.responses) == 1 else [row[n] for n in fields.responses]
-    first, second = (_text(text) for text in texts[:2])
+    if not isinstance(texts, list) or len(texts) != 2:
+        raise ValueError(f"does not hold two responses in {fields.responses[0]!r}")
+    first, second = (_text(text) for text in texts)
     prompt = "\n\n".join(part for n in fields.prompt if (part := _text(row.get(n, ""))).strip())
     if not fields.prompt:  # two whole dialogues: their common beginning, up to a line's end
         prompt, first, second = _split_dialogues(first, second)
@@ -237,7 +250,7 @@ def _pair(
         first, second = (second, first) if turned else (first, second)
         found: tuple[float, ...] = (0.0 if turned else 1.0,)
     elif not votes:
-        raise ValueError(f"{fields.labels[0]!r} is empty")
+        raise ValueError(f"has nothing in {fields.labels[0]!r}")
     else:
         found = tuple(values[_plain(v)] if values else float(v) for v in votes)
     return JudgedPair(name, group_of(prompt), prompt, first, second, found)
@@ -252,9 +265,10 @@ def _split_dialogues(first: str, second: str) -> tuple[str, str, str]:
 def _text(value: Any) -> str:
     """As text: JSON booleans and numbers as they are written, chats as their turns."""
     if isinstance(value, str):
-        return value
-    if isinstance(value, dict) and "content" in value:
-        return _text(value["content"])
+        return value.encode(errors="replace").decode()  # half of a surrogate pair is no character
+    if isinstance(value, dict):
+        held = next((value[name] for name in ("content", *RESPONSE_NAMES) if name in value), None)
+        return json.dumps(value, ensure_ascii=False) if held is None else _text(held)
     if isinstance(value, list):
         return "\n".join(_text(part) for part in value)
     return "" if value is None else str(value)

@@ -7,8 +7,9 @@ within the training fold, again by prompt, so that no figure has seen its own an
 bootstraps over prompts, that of the gain over the best baseline too. "misled" is the accuracy where the
 longer one loses, r the correlation of margins with differences in log-length. "Length balanced" is blind to
 length in this sense: it is given no length, and its training pairs are weighed so that the longer one wins
-half of the time. With --lora the language model's middle is trained too, which takes far longer than all
-else. Takes every JSONL file with a prompt, two responses and a label.
+half of the time, in each third of them by the ratio of lengths, or "over all". With --lora the language
+model's middle is trained too, which takes far longer than all else. Takes every JSONL file with a prompt,
+two responses and a label.
 """
 
 from __future__ import annotations
@@ -41,14 +42,15 @@ TOKENS = 384  # of a response that are read
 CAUSAL = ("mean", "max", "likelihood")
 DEEPER = ("mean", "max", "mean_deep", "max_deep", "end", "likelihood")
 ENCODER = ("encoder", "encoder_mean", "encoder_max")
-INPUTS = (*DEEPER, *ENCODER, "text")
+COUNTS = ("text", "style")
+INPUTS = (*DEEPER, *ENCODER, "text")  # what is kept on disk; style is counted anew each time
 BASES: dict[str, tuple[str, ...]] = {
     "{lm}": CAUSAL,
     "{lm}, deeper too": DEEPER,
     "{encoder}": ENCODER,
-    "counts, likelihoods": ("likelihood", "text"),
-    "both + counts": (*CAUSAL, *ENCODER, "text"),
-    "all inputs": INPUTS,
+    "counts, likelihoods": ("likelihood", *COUNTS),
+    "both + counts": (*CAUSAL, *ENCODER, *COUNTS),
+    "all inputs": (*DEEPER, *ENCODER, *COUNTS),
 }
 GIVEN = ("{lm}", "{encoder}", "both + counts", "all inputs")  # with length, too
 
@@ -95,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BadSet as error:
             refused.append(str(error))
             continue
-        table = set_models.table_of(decided, features)
+        table = set_models.table_of(decided, features, Features(None, inputs=("style",)))
         prompts = len(set(table.groups))
         print(f"\n{one.name}: {len(table.outcomes)} pairs of {prompts} prompts ({one.reading})")
         found[one.name] = report(table, decided, options)
@@ -179,6 +181,14 @@ def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.
             f"  less {share:.0%} of what length says",
             margins(set_models.without_length(table, blind, share)),
         )
+    over_all = set_models.mean([made(base, "balanced over all") for base in BASES])
+    yield "mean, balanced over all", margins(over_all)
+    between = set_models.mean([over_all, blind])
+    yield "mean of the two", margins(between)
+    yield (
+        "of these three, within the folds",
+        margins(set_models.least_blind(table, [over_all, between, blind])),
+    )
     yield "all inputs, length removed", margins(made("all inputs", "removed"))
     yield "chosen within the folds", margins(set_models.best(table, [mean, mixed, blind, *every]))
 

@@ -25,6 +25,8 @@ FOLDS, INNER_FOLDS = 5, 3
 PENALTIES = (100.0, 300.0, 1000.0, 3000.0, 10000.0)
 LENGTH_SCALE = 30.0  # one number among many: its penalty is to be a thousandth of theirs
 MIX_PENALTY = 30.0  # on margins of standard deviation 1
+STRATA = {"balanced": 3, "balanced over all": 1}  # of pairs by the ratio of lengths
+SIGHTED = 0.55  # how often a model that is blind to length is to be right where length misleads
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,22 @@ def check(one: PreferenceSet) -> None:
         raise BadSet(f"{one.name}: the {side} response wins every pair: is the label what was meant?")
 
 
-def table_of(one: PreferenceSet, features: Features) -> Table:
-    """The features of all responses, each read once."""
+def table_of(one: PreferenceSet, *readers: Features) -> Table:
+    """The features of all responses, each read once by each reader; their columns stand side by side."""
     texts = [text for pair in one.pairs for text in (pair.first, pair.second)]
+    parts: list[np.ndarray] = []
+    columns: dict[str, slice] = {}
+    for reader in readers:
+        start = sum(part.shape[1] for part in parts)
+        parts.append(read_responses(one, reader))
+        groups = reader.groups.items()
+        columns |= {name: slice(start + of.start, start + of.stop) for name, of in groups}
     return Table(
         one.name,
         texts,
         np.array([float(len(text)) for text in texts]),
-        read_responses(one, features),
-        features.groups,
+        np.concatenate(parts, axis=1),
+        columns,
         np.unique([pair.group for pair in one.pairs], return_inverse=True)[1],
         np.array([pair.outcome for pair in one.pairs]),
     )
@@ -107,13 +116,13 @@ def margins(found: Sequence[Fold]) -> np.ndarray:
 
 
 def linear(table: Table, inputs: Sequence[str], length: str, seed: int) -> list[Fold]:
-    """Linear heads on these inputs; length "as it is", "given", "removed" from every input, or "balanced"
-    by the weights of pairs."""
+    """Linear heads on these inputs; length "as it is", "given", "removed" from every input, or balanced by
+    the weights of pairs as STRATA says."""
     found = []
     for train, test in folds(table.groups, FOLDS, seed):
         prepared = prepare(table, inputs, length, train)
         differences = prepared[::2] - prepared[1::2]  # (N, D)
-        found.append(head(table, differences, train, test, seed, even=length == "balanced"))
+        found.append(head(table, differences, train, test, seed, strata=STRATA.get(length, 0)))
     return found
 
 
@@ -137,7 +146,7 @@ def prepare(table: Table, inputs: Sequence[str], length: str, train: np.ndarray)
 
 
 def head(
-    table: Table, columns: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, *, even: bool = False
+    table: Table, columns: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, *, strata: int = 0
 ) -> Fold:
     """A head on columns (N, D), with the penalty under which training pairs predict each other best."""
     gram = columns @ columns.T
@@ -145,24 +154,24 @@ def head(
     for penalty in reversed(PENALTIES):  # of equals the strongest
         inner = np.zeros(len(train))
         for others, held in folds(table.groups[train], INNER_FOLDS, seed + 1):
-            inner[held] = predicted(table, gram, train[others], train[held], penalty, even=even)
+            inner[held] = predicted(table, gram, train[others], train[held], penalty, strata=strata)
         right = float(pair_credits(inner, table.outcomes[train]).mean())
         if right > best[0]:
             best = (right, penalty, inner)
-    return Fold(train, test, best[2], predicted(table, gram, train, test, best[1], even=even))
+    return Fold(train, test, best[2], predicted(table, gram, train, test, best[1], strata=strata))
 
 
 def predicted(
-    table: Table, gram: np.ndarray, seen: np.ndarray, wanted: np.ndarray, penalty: float, *, even: bool
+    table: Table, gram: np.ndarray, seen: np.ndarray, wanted: np.ndarray, penalty: float, *, strata: int = 0
 ) -> np.ndarray:
-    """Margins of wanted pairs by the head fitted to seen ones; `even` balances length.
+    """Margins of wanted pairs by the head fitted to seen ones; length is balanced in so many strata.
 
     Weighted least squares with outcomes of 1 and -1, in the dual: the first Newton step of the logistic
     loss, from which under penalties as strong as these later steps do not lead far.
     """
     pairs = table.pairs(seen)
-    if even:
-        pairs = balanced(pairs, table.lengths)
+    if strata:
+        pairs = balanced(pairs, table.lengths, strata=strata)
     pair_weights = pairs.weights if len(pairs.weights) else np.ones(len(seen))
     system = gram[np.ix_(seen, seen)] + np.diag(4 * penalty / pair_weights)
     found: np.ndarray = gram[np.ix_(wanted, seen)] @ solve(system, 4 * pairs.outcomes - 2, assume_a="pos")
@@ -188,6 +197,20 @@ def best(table: Table, models: Sequence[list[Fold]]) -> list[Fold]:
     ]
 
 
+def least_blind(table: Table, models: Sequence[list[Fold]]) -> list[Fold]:
+    """In each fold the first model whose inner margins are right often enough where length misleads.
+
+    Often enough is SIGHTED; if none is, the last. The models stand in order, what owes least to length last.
+    """
+    misled = pair_credits(table.longer, table.outcomes) == 0
+
+    def sighted(part: Fold) -> bool:
+        right = pair_credits(part.inner, table.outcomes[part.train])[misled[part.train]]
+        return len(right) > 0 and float(right.mean()) >= SIGHTED
+
+    return [next((part for part in parts if sighted(part)), parts[-1]) for parts in zip(*models, strict=True)]
+
+
 def mixed(table: Table, models: Sequence[list[Fold]]) -> list[Fold]:
     """The models' margins, each weighed by how the training pairs' inner margins predict their outcomes."""
     found = []
@@ -198,7 +221,7 @@ def mixed(table: Table, models: Sequence[list[Fold]]) -> list[Fold]:
             scale = part.inner.std() or 1.0
             columns[train, column], columns[test, column] = part.inner / scale, part.outer / scale
         gram = columns @ columns.T
-        margins_of = [predicted(table, gram, train, part, MIX_PENALTY, even=False) for part in (train, test)]
+        margins_of = [predicted(table, gram, train, part, MIX_PENALTY) for part in (train, test)]
         found.append(Fold(train, test, *margins_of))
     return found
 

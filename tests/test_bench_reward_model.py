@@ -104,6 +104,23 @@ def test_a_model_without_length_says_nothing_that_length_says() -> None:
     assert np.corrcoef(blind, signal)[0, 1] > 0.97
 
 
+def test_the_least_blind_model_that_is_right_where_length_misleads_is_taken() -> None:
+    """The longer one is the first and loses in 20 of 40 pairs; models are right in 10, 12 and 14 of these."""
+    outcomes = np.tile([0.0, 1.0], 20)
+    lengths = np.tile([20.0, 10.0], 40)
+    table = set_models.Table("s", [], lengths, np.zeros((80, 0)), {}, np.arange(40), outcomes)
+    train, test = np.arange(40), np.zeros(0, np.int64)
+
+    def model(right: int) -> list[set_models.Fold]:
+        inner = np.where(outcomes == 1, 1.0, -1.0)
+        inner[np.flatnonzero(outcomes == 0)[right:]] = 1.0
+        return [set_models.Fold(train, test, inner, np.zeros(0))]
+
+    models = [model(10), model(12), model(14)]
+    assert set_models.least_blind(table, models)[0] is models[1][0]
+    assert set_models.least_blind(table, models[:1])[0] is models[0][0]
+
+
 def test_lora_learns_on_the_other_folds(models: Path) -> None:
     """The text with "list" in it wins; each pair is scored by a backbone that did not train on it."""
     rng = np.random.default_rng(0)

@@ -87,5 +87,29 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_folder(tmp_path / "nowhere")
 
 
+def test_rows_without_a_label_or_a_response_are_left_out_and_counted(tmp_path: Path) -> None:
+    row = {"prompt": "p", "response_a": "x", "response_b": "y", "label": "a"}
+    lacking = {name: value for name, value in row.items() if name != "response_b"}
+    found = read_set(write(tmp_path / "s.jsonl", row, row | {"label": None}, lacking, row | {"label": "b"}))
+    assert [pair.outcome for pair in found.pairs] == [1.0, 0.0]
+    assert found.reading.endswith("2 of 4 rows left out: line 2 has nothing in 'label'")
+    with pytest.raises(BadSet, match="no row is a judged pair: line 1 does not hold two responses"):
+        read_set(write(tmp_path / "s.jsonl", {"prompt": "p", "responses": ["x"], "label": 0}))
+
+
+def test_bytes_that_are_no_text_are_named_and_half_a_character_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b'{"prompt": "\xe9"}\n')
+    with pytest.raises(BadSet, match="line 1: not UTF-8"):
+        read_set(path)
+    path.write_text("[" * 100_000 + "\n")
+    with pytest.raises(BadSet, match="line 1: not JSON"):
+        read_set(path)
+    row = {"input": "p", "output_1": "\ud83d!", "output_2": {"text": "y"}, "label": 1}
+    path.write_text(json.dumps(row), encoding="utf-8-sig")
+    (pair,) = read_set(path).pairs
+    assert (pair.prompt, pair.first, pair.second) == ("p", "?!", "y")
+
+
 def test_white_space_and_capitals_make_no_other_prompt() -> None:
     assert group_of("Name  it.\n") == group_of("name it.") != group_of("Name her.")

@@ -42,7 +42,8 @@ class RewardConfig:
     """Names from rlhf/lm/inputs.py with commas between; "" is its DEFAULT, as far as the models give it."""
     length: str = "as_is"
     """"as_is": what the inputs hold of it; "given": log-length is a covariate; "balanced": pairs are weighed
-    so that the longer one wins half of the time; "removed": what a cubic in log-length says is taken out."""
+    so that the longer one wins half of the time, in each third of them by the ratio of lengths; "removed":
+    what a cubic in log-length says is taken out."""
     batch_size: int = 32
     """Completions encoded together."""
     bootstrap: int = 1000

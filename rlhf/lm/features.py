@@ -24,6 +24,7 @@ from rlhf.lm.covariates import likelihood_covariates, text_covariates
 from rlhf.lm.data import Task
 from rlhf.lm.encoder_states import pooled_states
 from rlhf.lm.prompting import generator_text, plain_chat_text, shorten
+from rlhf.lm.style import style_covariates
 from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
 
 Item = tuple[Task, str]
@@ -138,6 +139,8 @@ class Features:
                         out[words, parts[name]] = half
         if "text" in parts:
             out[:, parts["text"]] = [text_covariates(task.text, text) for task, text in items]
+        if "style" in parts:
+            out[:, parts["style"]] = [style_covariates(task.text, text) for task, text in items]
         return out
 
     def _read_by_generator(self, lm: CausalLM, prompts: Mapping[Item, str], out: Matrix) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rlhf.lm.covariates import LIKELIHOOD, TEXT
+from rlhf.lm.style import STYLE
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,11 +28,12 @@ STATES = {
     "last_final": (1.0, "last"),
 }
 ENCODED = ("encoder", "encoder_mean", "encoder_max")
-NAMES = (*STATES, "likelihood", *ENCODED, "text")
+NAMES = (*STATES, "likelihood", *ENCODED, "text", "style")
 """All inputs, in the order in which they stand in a row."""
 DEFAULT = ("mean", "max", "likelihood", *ENCODED, "text")
 """What a reward model reads unless told otherwise, as far as the models for it are given."""
 GENERATOR = frozenset({*STATES, "likelihood"})
+COUNTED = {"likelihood": len(LIKELIHOOD), "text": len(TEXT), "style": len(STYLE)}
 
 
 def chosen(names: Sequence[str] | None, *, lm: bool, encoder: bool) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ def groups(names: Sequence[str], *, hidden: int, encoder: int) -> dict[str, slic
         elif name in ENCODED:
             width = encoder
         else:
-            width = len(LIKELIHOOD if name == "likelihood" else TEXT)
+            width = COUNTED[name]
         found[name] = slice(start, start + width)
         start += width
     return found

@@ -16,6 +16,7 @@ from rlhf.lm.reward_heads import PairArrays
 Floats = npt.NDArray[np.float64]
 
 LENGTHS = ("as_is", "given", "balanced", "removed")
+STRATA = 3  # in which pairs are balanced
 LENGTH_L2 = 1.0  # the length covariate is one number among many: it is not to be shrunk like them
 
 
@@ -30,18 +31,28 @@ def raw_inputs(features: Matrix, items: Sequence[Item], *, length: str) -> Float
     return np.concatenate([inputs, powers[:, :1] if length == "given" else powers], axis=1)
 
 
-def balanced(pairs: PairArrays, lengths: Floats) -> PairArrays:
+def balanced(pairs: PairArrays, lengths: Floats, *, strata: int = STRATA) -> PairArrays:
     """The pairs weighed so that the longer one wins half of the time: then a model gains nothing by length.
 
-    Where the longer one wins (or loses) every pair there is nothing to balance. `lengths` are of the rows.
+    First in each stratum of the pairs by the ratio of lengths (or much longer texts would still win more
+    often, and a little longer ones less), then over all, for strata in which one side wins every pair and
+    nothing can be balanced. `lengths` are of the rows.
     """
     weights = pairs.weights if len(pairs.weights) else np.ones(len(pairs))
     wins = pair_credits(lengths[pairs.first] - lengths[pairs.second], pairs.outcomes)
-    won, lost = weights[wins == 1].sum(), weights[wins == 0].sum()
-    if not won or not lost:
+    ratios = np.abs(np.log1p(lengths[pairs.first]) - np.log1p(lengths[pairs.second]))
+    told = (wins == 1) | (wins == 0)
+    if not told.any():
         return pairs
-    factors = np.select([wins == 1, wins == 0], [(won + lost) / (2 * won), (won + lost) / (2 * lost)], 1.0)
-    return replace(pairs, weights=weights * factors)
+    stratum = np.digitize(ratios, np.quantile(ratios[told], np.arange(1, strata) / strata))
+    found = weights.copy()
+    for chosen in (*((stratum == number) for number in range(strata)), told):
+        sides = [(wins == side) & chosen for side in (1, 0)]
+        won, lost = (float(found[side].sum()) for side in sides)
+        if won and lost and won != lost:
+            for side, whole in zip(sides, (won, lost), strict=True):
+                found[side] *= (won + lost) / (2 * whole)
+    return pairs if (found == weights).all() else replace(pairs, weights=found)
 
 
 def lengths_of(items: Sequence[Item]) -> Floats:

@@ -27,8 +27,24 @@ def test_the_longer_one_wins_half_of_the_weight() -> None:
     np.testing.assert_allclose(told, [0.75, 0.75, 1.5, 3])
 
 
+def test_it_does_so_in_each_third_by_the_ratio_of_lengths() -> None:
+    # rows of 1, 2, 4 and 8 times the first one's length (less one, for log1p): each three times against it
+    lengths = np.array([9.0, 19.0, 39.0, 79.0])
+    longer = np.repeat([1, 2, 3], 4)
+    wins = np.array([1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1])  # of the longer one: 2, 3 and 4 of 4
+    zeros = np.zeros(12, np.int64)
+    found = balanced(PairArrays(zeros, longer, 1.0 - wins, zeros, zeros), lengths).weights
+    # over all alone: 9 of 12
+    over_all = balanced(PairArrays(zeros, longer, 1.0 - wins, zeros, zeros), lengths, strata=1).weights
+    np.testing.assert_allclose(over_all, np.where(wins == 1, 12 / 18, 12 / 6))
+    # the last third has nothing to balance: then 8 of 12 are won, so 12/16 and 12/8 of what there is
+    np.testing.assert_allclose(found, [3 / 4] * 2 + [3 / 2] * 2 + [1 / 2] * 3 + [3] + [3 / 4] * 4)
+    assert balanced(PairArrays(zeros, longer, np.arange(12) % 2.0, zeros, zeros), lengths).weights.size == 0
+
+
 def test_ties_equal_lengths_and_one_sided_pairs_stay_as_they_are() -> None:
-    np.testing.assert_allclose(balanced(pairs(0, 1, 0.5), LENGTHS).weights, [1, 1, 1])
+    even = pairs(0, 1, 0.5)
+    assert balanced(even, LENGTHS) is even
     one_sided = pairs(0, 0)
     assert balanced(one_sided, LENGTHS) is one_sided
     equal = PairArrays(*(np.array([n]) for n in (1, 2)), np.array([1.0]), *(np.zeros(1, np.int64),) * 2)
