@@ -144,7 +144,7 @@ def judge(
             arrays,
             test,
             [pair.judgment_id for pair in pairs[0]],
-            lambda part: one_head(config, standard, part, len(people)),
+            lambda part: refitted(config, standard, part, len(people)),
             resamples=config.bootstrap,
             seed=config.seed,
         ),
@@ -196,14 +196,14 @@ def left_out_annotators(
         theirs = test.take(np.isin(test.annotators, left_out))
         if not (others.outcomes != 0.5).any():
             continue
-        scores = one_head(config, standard, others, int(max(people.max(), arrays.annotators.max())) + 1)
+        scores = refitted(config, standard, others, int(max(people.max(), arrays.annotators.max())) + 1)
         credits.append(pair_credits(scores[theirs.first] - scores[theirs.second], theirs.outcomes))
         groups.append(theirs.tasks)
     return np.concatenate(credits), np.concatenate(groups)
 
 
-def one_head(config: RewardConfig, standard: Floats, pairs: PairArrays, people: int) -> Floats:
-    """The scores (N,) of one head fitted to pairs, as the config reads them: an ensemble costs far more."""
+def refitted(config: RewardConfig, standard: Floats, pairs: PairArrays, people: int) -> Floats:
+    """The scores (N,) of the same ensemble fitted to other pairs, as the config reads them."""
     seen = np.unique(np.concatenate([pairs.first, pairs.second]))
     place = np.zeros(len(standard), dtype=np.int64)
     place[seen] = np.arange(len(seen))
@@ -213,7 +213,7 @@ def one_head(config: RewardConfig, standard: Floats, pairs: PairArrays, people: 
     rounds = fit_heads(
         rows.T,
         dataclasses.replace(pairs, first=place[pairs.first], second=place[pairs.second]),
-        heads=1,
+        heads=config.heads,
         l2=config.l2,
         steps=config.steps,
         seed=config.seed,
@@ -221,7 +221,7 @@ def one_head(config: RewardConfig, standard: Floats, pairs: PairArrays, people: 
         ties=config.ties,
         strength=config.strength,
     )
-    scores: Floats = standard @ (span @ last_heads(rounds).weights[0])
+    scores: Floats = standard @ (span @ last_heads(rounds).weights.mean(0))
     return scores
 
 
