@@ -134,6 +134,31 @@ def save_policy(
     return folder
 
 
+def leave_policy(
+    run_folder: Path,
+    lm: CausalLM,
+    model: Any,
+    config: Any,
+    *,
+    steps: int,
+    stopped: str = "",
+    code_version: str,
+) -> None:
+    """Save what a training run made of `lm`: `model` is it with the new adapter. What is there stays."""
+    if not (run_folder / POLICY_FOLDER).exists():
+        save_policy(
+            run_folder / POLICY_FOLDER,
+            lm,
+            lora=model.peft_config["default"],
+            tensors=adapter_tensors(model),
+            config=dataclasses.asdict(config),
+            seed=config.seed,
+            steps=steps,
+            stopped=stopped,
+            code_version=code_version,
+        )
+
+
 def load_policy(folder: Path, models: Path, dtype: torch.dtype | None = None) -> CausalLM:
     """Load a policy: its base, with the adapters of its chain merged in order. Raises BadCheckpoint.
 

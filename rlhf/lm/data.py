@@ -97,6 +97,12 @@ class Record:
     note: str = ""  # why a run stopped early, what was skipped
 
 
+def refuse_held_out(tasks: Iterable[Task]) -> None:
+    """Raises ValueError, naming them, where some are held out: none of these may be trained on."""
+    if held_out := [task.id for task in tasks if task.held_out]:
+        raise ValueError(f"held-out tasks must not be trained on: {', '.join(held_out[:5])}")
+
+
 def task_from_json(row: dict[str, Any]) -> Task:
     """Build a task from the dictionary that `dataclasses.asdict` makes of one."""
     examples = {

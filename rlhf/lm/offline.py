@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
-import json
 import math
 import time
 from collections import defaultdict
@@ -22,18 +20,20 @@ import torch
 from peft import set_peft_model_state_dict
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.checkpoints import POLICY_FOLDER, adapter_tensors, add_lora, save_policy
+from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import OfflineConfig
-from rlhf.lm.data import Record, Sample, Task
-from rlhf.lm.policy_samples import put_into, write
+from rlhf.lm.data import Record, Sample, Task, refuse_held_out
+from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner, token_logprobs
 from rlhf.lm.training_state import (
+    hash_of,
     load_state,
     optimizer_tensors,
     record_from_json,
     record_to_json,
     restore_optimizer,
+    run_identity,
     save_state,
     spread,
     under_prefix,
@@ -70,8 +70,7 @@ def train(
     """
     if not groups:
         raise ValueError("there is no text to learn from")
-    if held_out := [group.task.id for group in groups if group.task.held_out]:
-        raise ValueError(f"held-out tasks must not be trained on: {', '.join(held_out[:5])}")
+    refuse_held_out([group.task for group in groups])
 
     # 1. The policy is the model with new adapters, the reference is the same with them switched off.
     weights = {name: weight.detach() for name, weight in policy.model.named_parameters()}
@@ -132,8 +131,7 @@ def train(
             samples: tuple[Sample, ...] = ()
             if last or step % config.sample_every == 0:
                 put_into(sampler, weights, adapter_tensors(model), scale)
-                written = zip(shown, write(sampler, shown, **reading), references, strict=True)
-                samples = tuple(Sample(task.id, text, reference) for task, text, reference in written)
+                samples = beside(shown, write(sampler, shown, **reading), references)
             values = {name: float(np.mean(found)) for name, found in figures.items()}
             values |= {"grad_norm": grad_norm, "tokens_per_s": tokens / seconds, "seconds": seconds}
             records.append(Record(step, total - 1, values, samples))
@@ -152,18 +150,7 @@ def train(
             yield records[-1]
 
         # 6. The checkpoint.
-        if not (folder / POLICY_FOLDER).exists():
-            save_policy(
-                folder / POLICY_FOLDER,
-                policy,
-                lora=model.peft_config["default"],
-                tensors=adapter_tensors(model),
-                config=dataclasses.asdict(config),
-                seed=config.seed,
-                steps=total,
-                stopped="",
-                code_version=code_version,
-            )
+        leave_policy(folder, policy, model, config, steps=total, code_version=code_version)
     finally:
         model.unload()  # the caller's model is again what it was
 
@@ -188,10 +175,5 @@ def batch_of(count: int, step: int, config: OfflineConfig) -> list[int]:
 
 def identity(config: OfflineConfig, policy: CausalLM, groups: Sequence[Group], facts: Any) -> dict[str, Any]:
     """What must be the same for a run to go on: config, model, chat template, texts, what is said of them."""
-    words = json.dumps([[dataclasses.asdict(group) for group in groups], facts], sort_keys=True)
-    return {
-        "config": dataclasses.asdict(config),
-        "weights_hash": policy.weights_hash,
-        "template_hash": policy.template_hash,
-        "texts_hash": hashlib.sha256(words.encode()).hexdigest(),
-    }
+    texts = [dataclasses.asdict(group) for group in groups]
+    return run_identity(config, policy) | {"texts_hash": hash_of([texts, facts])}

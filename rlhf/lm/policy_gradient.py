@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +20,9 @@ import torch
 from peft import set_peft_model_state_dict
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.checkpoints import POLICY_FOLDER, adapter_tensors, add_lora, save_policy
+from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import ALGORITHMS, GRPO, RLOO, PolicyConfig, SamplingConfig
-from rlhf.lm.data import Record, Sample, Task
+from rlhf.lm.data import Record, Sample, Task, refuse_held_out
 from rlhf.lm.guards import limit_passed, repetition
 from rlhf.lm.policy_losses import (
     clipped_loss,
@@ -32,16 +30,18 @@ from rlhf.lm.policy_losses import (
     leave_one_out,
     token_loss,
 )
-from rlhf.lm.policy_samples import put_into, write
+from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import SampledCompletion, decode
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner
 from rlhf.lm.training_state import (
+    hash_of,
     load_state,
     optimizer_tensors,
     record_from_json,
     record_to_json,
     restore_optimizer,
+    run_identity,
     save_state,
     spread,
     under_prefix,
@@ -173,12 +173,7 @@ def train(
             # 8. The record, and the state from which a killed run goes on.
             samples: tuple[Sample, ...] = ()
             if last or stopped or step % config.sample_every == 0:
-                samples = tuple(
-                    Sample(task.id, text, reference)
-                    for task, text, reference in zip(
-                        shown, write(sampler, shown, **reading), reference_texts, strict=True
-                    )
-                )
+                samples = beside(shown, write(sampler, shown, **reading), reference_texts)
             tokens = sum(len(c.token_ids) for group in groups for c in group)
             values |= {
                 "grad_norm": grad_norm,
@@ -206,18 +201,8 @@ def train(
             yield records[-1]
 
         # 9. The checkpoint: the adapters that the policy came with, and the new ones.
-        if not (folder / POLICY_FOLDER).exists():
-            save_policy(
-                folder / POLICY_FOLDER,
-                policy,
-                lora=model.peft_config["default"],
-                tensors=adapter_tensors(model),
-                config=dataclasses.asdict(config),
-                seed=config.seed,
-                steps=best_step if stopped else records[-1].step,
-                stopped=stopped,
-                code_version=code_version,
-            )
+        steps = best_step if stopped else records[-1].step
+        leave_policy(folder, policy, model, config, steps=steps, stopped=stopped, code_version=code_version)
     finally:
         model.unload()  # the caller's model is again what it was
 
@@ -226,8 +211,7 @@ def check(config: PolicyConfig, tasks: Sequence[Task]) -> None:
     """Refuse what cannot be trained on."""
     if config.algorithm not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {config.algorithm!r}; there are {', '.join(ALGORITHMS)}")
-    if held_out := [task.id for task in tasks if task.held_out]:
-        raise ValueError(f"held-out tasks must not be trained on: {', '.join(held_out[:5])}")
+    refuse_held_out(tasks)
     if not tasks:
         raise ValueError("there are no tasks to train on")
     if config.completions_per_prompt < 2:
@@ -236,13 +220,8 @@ def check(config: PolicyConfig, tasks: Sequence[Task]) -> None:
 
 def identity(config: PolicyConfig, policy: CausalLM, tasks: Sequence[Task]) -> dict[str, Any]:
     """What must be the same for a run to go on: config, model, chat template, tasks."""
-    words = json.dumps([dataclasses.asdict(task) for task in tasks], sort_keys=True)
-    return {
-        "config": dataclasses.asdict(config),
-        "weights_hash": policy.weights_hash,
-        "template_hash": policy.template_hash,
-        "tasks_hash": hashlib.sha256(words.encode()).hexdigest(),
-    }
+    rows = [dataclasses.asdict(task) for task in tasks]
+    return run_identity(config, policy) | {"tasks_hash": hash_of(rows)}
 
 
 def batch_of(tasks: Sequence[Task], step: int, config: PolicyConfig) -> list[Task]:

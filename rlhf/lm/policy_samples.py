@@ -9,7 +9,7 @@ import torch
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import merge_adapters
 from rlhf.lm.configs import SamplingConfig
-from rlhf.lm.data import Task
+from rlhf.lm.data import Sample, Task
 from rlhf.lm.sampling import sample
 
 
@@ -31,3 +31,11 @@ def write(sampler: CausalLM, tasks: Sequence[Task], *, max_new_tokens: int, seed
     reading = SamplingConfig(completions_per_task=1, max_new_tokens=max_new_tokens, seed=seed)
     texts = {group[0].task_id: group[0].text for group in sample(sampler, tasks, reading)}
     return [texts[task.id] for task in tasks]
+
+
+def beside(tasks: Sequence[Task], texts: Sequence[str], references: Sequence[str]) -> tuple[Sample, ...]:
+    """What was written for each task, with what the reference wrote for it."""
+    return tuple(
+        Sample(task.id, text, reference)
+        for task, text, reference in zip(tasks, texts, references, strict=True)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from rlhf.lm.backbones import CausalLM
 from rlhf.lm.data import Record, Sample
 from rlhf.lm.folders import new_folder
 
@@ -28,6 +30,20 @@ class TrainingState:
     step: int
     tensors: dict[str, torch.Tensor]
     facts: dict[str, Any]
+
+
+def run_identity(config: Any, lm: CausalLM) -> dict[str, Any]:
+    """What must be the same for a policy run to go on, beside what it learns from."""
+    return {
+        "config": dataclasses.asdict(config),
+        "weights_hash": lm.weights_hash,
+        "template_hash": lm.template_hash,
+    }
+
+
+def hash_of(value: Any) -> str:
+    """SHA-256 of plain JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def save_state(
