@@ -49,7 +49,7 @@ def main() -> int:
     except UnknownModel as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    lm.__dict__["end_ids"] = frozenset()  # nothing ends a completion
+    lm.__dict__["end_ids"] = frozenset()  # no token ends a completion
     prompts = [prompt_of(lm.tokenizer, tokens, n) for n, tokens in enumerate(options.prompt_tokens)]
     print(
         f"{options.backbone}, {torch.get_num_threads()} threads, {str(dtype).removeprefix('torch.')}, "

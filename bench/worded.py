@@ -9,9 +9,13 @@ from trainers import WORDS
 
 
 def prompt_of(tokenizer: Any, tokens: int, seed: int) -> list[int]:
-    """So many tokens of English words, ending as a prompt in the model's chat format ends."""
+    """So many tokens: English words in the model's chat format. Their text has the same tokens again."""
     start, end = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
     before, after = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (start, end))
-    words = " ".join(np.random.default_rng(seed).choice(WORDS, tokens))
-    inside = tokenizer(words, add_special_tokens=False)["input_ids"]
-    return [*before, *inside[: tokens - len(before) - len(after)], *after]
+    for attempt in range(100):
+        words = " ".join(np.random.default_rng([seed, attempt]).choice(WORDS, tokens))
+        inside = tokenizer(words, add_special_tokens=False)["input_ids"]
+        ids = [*before, *inside[: tokens - len(before) - len(after)], *after]
+        if tokenizer(tokenizer.decode(ids))["input_ids"] == ids:
+            return ids
+    raise ValueError(f"no prompt of {tokens} tokens has a text with the same tokens")
