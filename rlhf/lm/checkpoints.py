@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from rlhf.lm.backbones import CausalLM, UnknownModel, hash_files, load_causal
 from rlhf.lm.folders import new_folder
+from rlhf.lm.lora_linear import use_whole_products
 
 POLICY_FOLDER = "policy"  # of what a training run leaves, inside the run's
 MANIFEST = "manifest.json"
@@ -66,7 +67,9 @@ def add_lora(model: Any, *, lora_r: int, lora_alpha: int, seed: int) -> Any:
     config = LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return get_peft_model(model, config)
+        peft_model = get_peft_model(model, config)
+    use_whole_products(peft_model)
+    return peft_model
 
 
 def adapter_tensors(model: Any) -> dict[str, torch.Tensor]:

@@ -33,7 +33,8 @@ from rlhf.lm.policy_losses import (
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import SampledCompletion, decode
-from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner
+from rlhf.lm.tensors import PackedGroup, completion_states, pack_group, sum_by_owner
+from rlhf.lm.token_policy import token_figures
 from rlhf.lm.training_state import (
     hash_of,
     load_state,
@@ -256,15 +257,12 @@ def learn(model: Any, rollout: Rollout, config: PolicyConfig, *, share: float) -
     packed = rollout.packed
     targets = packed.targets.to(model.device)
     with torch.no_grad(), model.disable_adapter():
-        ref_all = (completion_logits(model, packed) / config.temperature).log_softmax(-1)  # (N, V)
-    all_logprobs = (completion_logits(model, packed) / config.temperature).log_softmax(-1)  # (N, V)
-    chosen = all_logprobs.gather(1, targets[:, None])[:, 0]  # (N,)
+        ref_hidden = completion_states(model, packed)  # (N, H)
+    hidden = completion_states(model, packed)  # (N, H)
+    head = model.get_output_embeddings()
+    figures = token_figures(hidden, ref_hidden, targets, head, temperature=config.temperature)
+    chosen, ref_chosen = figures.logprobs, figures.ref_logprobs  # (N,)
     logprobs = sum_by_owner(chosen, packed)  # (G,)
-    with torch.no_grad():
-        probabilities = all_logprobs.exp()
-        kl = sum_by_owner((probabilities * (all_logprobs - ref_all)).sum(-1), packed)  # (G,)
-        entropy = -(probabilities * all_logprobs).sum(-1)  # (N,)
-    ref_chosen = ref_all.gather(1, targets[:, None])[:, 0]  # (N,)
     rewards = rollout.rewards.to(chosen.device)
     if rollout.advantages is None or rollout.old_logprobs is None:
         if config.algorithm == RLOO:
@@ -286,7 +284,7 @@ def learn(model: Any, rollout: Rollout, config: PolicyConfig, *, share: float) -
                 divisor=None if config.algorithm == GRPO else config.max_new_tokens,
             )
         (loss * share).backward()  # type: ignore[no-untyped-call]
-    return {"kl": kl.cpu(), "entropy": entropy.cpu()}
+    return {"kl": sum_by_owner(figures.kl, packed).cpu(), "entropy": figures.entropy.cpu()}
 
 
 def summary(

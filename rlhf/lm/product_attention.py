@@ -7,6 +7,8 @@ softmax is summed in float32.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -86,3 +88,15 @@ def use_products(trunk: Any) -> None:
     AttentionInterface.register(NAME, product_attention)
     AttentionMaskInterface.register(NAME, eager_mask)
     trunk.config._attn_implementation = NAME
+
+
+@contextmanager
+def products(model: Any) -> Iterator[None]:
+    """Let a causal model, or a peft model around it, compute its attention so for a while."""
+    config = model.get_decoder().config
+    before = config._attn_implementation
+    use_products(model.get_decoder())
+    try:
+        yield
+    finally:
+        config._attn_implementation = before

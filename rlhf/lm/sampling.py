@@ -19,10 +19,13 @@ from transformers import AttentionInterface
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import SamplingConfig
 from rlhf.lm.data import Task
+from rlhf.lm.packed_linear import packed_weights
 from rlhf.lm.prompting import clean_completion, generator_ids
 from rlhf.lm.tensors import pad_left
 
 TOP_P_CANDIDATES = 512  # sorting 49,000 tokens a row costs more than the model does
+DRAWN_TOGETHER = 8  # rows whose 49,000 weights fit into the processor's cache
+BLOCK = 256  # tokens whose weights are added up first
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,16 @@ def decode(
     lm: CausalLM, tasks: Sequence[Task], prompts: Sequence[Sequence[int]], config: SamplingConfig
 ) -> list[list[SampledCompletion]]:
     """Decode one batch: `completions_per_task` rows for each of the P prompts."""
+    with packed_weights(lm.model):
+        return _decode(lm, tasks, prompts, config)
+
+
+def _decode(
+    lm: CausalLM, tasks: Sequence[Task], prompts: Sequence[Sequence[int]], config: SamplingConfig
+) -> list[list[SampledCompletion]]:
     per_task, steps = config.completions_per_task, config.max_new_tokens
     rows = len(prompts) * per_task
-    uniforms = torch.cat([_uniforms(config, task.id) for task in tasks]).to(lm.device)  # (rows, steps)
+    uniforms = torch.cat([_uniforms(config, task.id) for task in tasks]).to(lm.device)  # (rows, steps, 2)
     tokens: list[list[int]] = [[] for _ in range(rows)]
     logprobs = [0.0] * rows
     finished = [False] * rows
@@ -114,12 +124,25 @@ def decode(
 def prefill(
     lm: CausalLM, ids: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
-    """Last logits (P, V) of left-padded prompts (P, T), and each layer's keys and values (P, Hkv, T, D)."""
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    out = lm.model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
-    )
-    return out.logits[:, -1], [(layer.keys, layer.values) for layer in out.past_key_values.layers]
+    """Last logits (P, V) of left-padded prompts (P, T), and each layer's keys and values (P, Hkv, T, D).
+
+    Prompts of one length are read together, without their padding.
+    """
+    sizes = mask.sum(1)
+    logits: list[torch.Tensor | None] = [None] * len(ids)
+    prefix: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for size in sizes.unique().tolist():
+        which = (sizes == size).nonzero()[:, 0]
+        out = lm.model(input_ids=ids[which, -size:], use_cache=True, logits_to_keep=1)
+        for place, row in zip(which.tolist(), out.logits[:, -1], strict=True):
+            logits[place] = row
+        for n, layer in enumerate(out.past_key_values.layers):
+            if n == len(prefix):
+                whole = (len(ids), layer.keys.shape[1], ids.shape[1], layer.keys.shape[3])
+                prefix.append((layer.keys.new_zeros(whole), layer.values.new_zeros(whole)))
+            prefix[n][0][which, :, -size:] = layer.keys
+            prefix[n][1][which, :, -size:] = layer.values
+    return torch.stack([row for row in logits if row is not None]), prefix
 
 
 def draw(
@@ -127,44 +150,75 @@ def draw(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One token a row by inverting the cumulative distribution at `uniforms` in [0, 1).
 
-    Shapes: logits (B, V), uniforms (B,) -> tokens (B,) and their log-probabilities at temperature 1 (B,).
-    (`torch.multinomial` takes forty times as long on such a vocabulary.)
+    Shapes: logits (B, V), uniforms (B, 2) -> tokens (B,) and their log-probabilities at temperature 1 (B,).
+    The second uniform is for rows whose first token lies outside the top-p nucleus: they are drawn again,
+    from the nucleus alone. So few rows are ever sorted. (`torch.multinomial` takes forty times as long.)
     """
-    logits = logits.float()
+    parts = zip(logits.split(DRAWN_TOGETHER), uniforms.split(DRAWN_TOGETHER), strict=True)
+    tokens, logprobs = zip(*(_draw(*part, temperature, top_p) for part in parts), strict=True)
+    return torch.cat(tokens), torch.cat(logprobs)
+
+
+def _draw(
+    logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`draw` of so few rows that they stay in the processor's cache."""
+    scores = logits.float()
+    scores = scores - scores.amax(-1, keepdim=True)
     if temperature == 0:
-        tokens = logits.argmax(-1)
+        tokens = scores.argmax(-1)
     else:
-        probabilities = (logits / temperature).softmax(-1)
+        weights = (scores if temperature == 1 else scores / temperature).exp()
+        tokens = _invert(weights, uniforms[:, 0])
         if top_p < 1:
-            values, order = _nucleus(probabilities, top_p)
-            tokens = order.gather(1, _invert(values, uniforms)[:, None])[:, 0]
-        else:
-            tokens = _invert(probabilities, uniforms)
-    return tokens, logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+            likelier = weights > weights.gather(1, tokens[:, None])
+            outside = (weights * likelier).sum(-1) >= top_p * weights.sum(-1)
+            if bool(outside.any()):
+                values, order = _nucleus(weights[outside], top_p)
+                places = _invert(values, uniforms[outside, 1])
+                tokens[outside] = order.gather(1, places[:, None])[:, 0]
+    return tokens, scores.gather(1, tokens[:, None])[:, 0] - scores.exp_().sum(-1).log()
 
 
-def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The likeliest tokens that together reach `top_p`, sorted, the rest set to zero. Shapes: (B, K)."""
-    values, order = probabilities.topk(min(TOP_P_CANDIDATES, probabilities.shape[-1]))
-    if bool((values.sum(-1) < top_p).any()):  # a flat row: its nucleus is larger than the candidates
-        values, order = probabilities.sort(descending=True)
+def _nucleus(weights: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The likeliest tokens that together reach `top_p` of all, sorted, the others at zero. Shapes: (B, K)."""
+    aim = top_p * weights.sum(-1, keepdim=True)
+    values, order = weights.topk(min(TOP_P_CANDIDATES, weights.shape[-1]))
+    if bool((values.sum(-1, keepdim=True) < aim).any()):  # a flat row: its nucleus exceeds the candidates
+        values, order = weights.sort(descending=True)
     before = values.cumsum(-1) - values
-    return values.masked_fill(before >= top_p, 0.0), order
+    return values.masked_fill(before >= aim, 0.0), order
 
 
 def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """The first place where the cumulative weight passes `uniforms` of the total: (B, K), (B,) -> (B,)."""
+    """The first place where the cumulative weight passes `uniforms` of the total: (B, K), (B,) -> (B,).
+
+    First the block is found, then the place in it: sums of blocks are quicker than one long running sum.
+    """
+    blocks = torch.nn.functional.pad(weights, (0, -weights.shape[-1] % BLOCK))
+    blocks = blocks.view(len(weights), -1, BLOCK)
+    sums = blocks.sum(-1)  # (B, blocks)
+    block, left = _passes(sums, uniforms * sums.sum(-1))
+    place, _ = _passes(blocks[torch.arange(len(blocks), device=blocks.device), block], left)
+    return block * BLOCK + place
+
+
+def _passes(weights: torch.Tensor, aims: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the running sum passes each aim, and what the aim is beyond there: (B, K), (B,) -> (B,), (B,)."""
     cumulative = weights.cumsum(-1)
-    found = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True)[:, 0]
-    last = weights.shape[-1] - 1 - (weights.flip(-1) > 0).int().argmax(-1)  # rounding must not pass the end
-    return torch.minimum(found, last)
+    found = torch.searchsorted(cumulative, aims[:, None], right=True)
+    last = weights.shape[-1] - 1 - (weights.flip(-1) > 0).int().argmax(-1, keepdim=True)
+    found = torch.minimum(found, last)  # rounding must not pass the end
+    left = aims - (cumulative.gather(1, found) - weights.gather(1, found))[:, 0]
+    return found[:, 0], left.clamp(min=0)
 
 
 def _uniforms(config: SamplingConfig, task_id: str) -> torch.Tensor:
-    """The random numbers of one task's completions. Shape: (completions_per_task, max_new_tokens)."""
+    """The random numbers of one task's completions. Shape: (completions_per_task, max_new_tokens, 2)."""
     digest = hashlib.sha256(f"{config.seed}:{task_id}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-    return torch.rand((config.completions_per_task, config.max_new_tokens), generator=generator)
+    shape = (config.completions_per_task, config.max_new_tokens)
+    return torch.stack([torch.rand(shape, generator=generator) for _ in range(2)], -1)
 
 
 class _SharedPrefix:
@@ -189,13 +243,13 @@ class _SharedPrefix:
         self.bias = torch.zeros_like(mask, dtype=keys.dtype).masked_fill(mask == 0, float("-inf"))
         self.bias = self.bias.view(prompts, 1, 1, -1)  # (P, 1, 1, T)
         self.places = (prompts, per_prompt)
-        self.slots = torch.arange(rows, device=keys.device)
+        self.slots: torch.Tensor | None = None  # None: all rows are there, in order
         self.suffix = keys.new_empty((len(prefix), 2, rows, heads, steps, size))
         self.filled = [0] * len(prefix)
 
     def keep(self, rows: torch.Tensor) -> None:
         """Let all other rows go."""
-        self.slots = self.slots[rows]
+        self.slots = rows if self.slots is None else self.slots[rows]
         self.suffix = self.suffix[:, :, rows]
 
     def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -208,32 +262,33 @@ class _SharedPrefix:
 
     def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Attention of one scaled query a row over its prompt and its own tokens. Shape: (B, 1, Hq, D)."""
-        (prompts, group), heads = self.places, key.shape[1]
-        rows, size = query.shape[0], query.shape[-1]
-        repeats = query.shape[1] // heads
+        (rows, heads), size = key.shape[:2], query.shape[-1]
         prefix_keys, prefix_values = self.prefix[layer]
         keys, values = self.append(layer, key, value)
-        query = query.view(rows, heads, repeats, size)
+        query = query.reshape(rows, heads, -1, size)  # (B, Hkv, R, D)
 
-        # All rows of a prompt meet its keys in one product: (P, Hkv, G·R, D) x (P, Hkv, D, T).
-        placed = query.new_zeros((prompts * group, heads, repeats, size))
-        placed[self.slots] = query
-        placed = placed.view(prompts, group, heads, repeats, size).transpose(1, 2)
-        over_prefix = placed.reshape(prompts, heads, -1, size) @ prefix_keys.transpose(2, 3) + self.bias
-        over_prefix = over_prefix.view(prompts, heads, group, repeats, -1).transpose(1, 2)
-        over_prefix = over_prefix.reshape(prompts * group, heads, repeats, -1)[self.slots]  # (B, Hkv, R, T)
-        over_own = query @ keys.transpose(2, 3)  # (B, Hkv, R, t)
+        over_prefix = self.by_row(self.by_prompt(query) @ prefix_keys.transpose(2, 3) + self.bias)
+        # Keys on the left: in bfloat16 the product the other way round takes twice as long.
+        over_own = (keys @ query.transpose(2, 3)).transpose(2, 3)  # (B, Hkv, R, t)
+        weights = torch.cat([over_prefix, over_own], -1).softmax(-1, dtype=torch.float32).to(value.dtype)
+        from_prefix = self.by_prompt(weights[..., : self.prefix_tokens]) @ prefix_values
+        out = self.by_row(from_prefix) + weights[..., self.prefix_tokens :] @ values
+        return out.reshape(rows, 1, -1, size)
 
-        weights = torch.cat([over_prefix, over_own], -1).float().softmax(-1).to(value.dtype)
-        out = weights[..., self.prefix_tokens :] @ values  # (B, Hkv, R, D)
+    def by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
+        """All rows of a prompt in one matrix, which meets its keys: (B, Hkv, R, X) -> (P, Hkv, G·R, X)."""
+        (prompts, group), (_, heads, repeats, size) = self.places, rows.shape
+        if self.slots is not None:
+            placed = rows.new_zeros((prompts * group, heads, repeats, size))
+            placed[self.slots] = rows
+            rows = placed
+        return rows.view(prompts, group, heads, repeats, size).transpose(1, 2).flatten(2, 3)
 
-        placed = weights.new_zeros((prompts * group, heads, repeats, self.prefix_tokens))
-        placed[self.slots] = weights[..., : self.prefix_tokens]
-        placed = placed.view(prompts, group, heads, repeats, -1).transpose(1, 2)
-        from_prefix = placed.reshape(prompts, heads, group * repeats, -1) @ prefix_values
-        from_prefix = from_prefix.view(prompts, heads, group, repeats, size).transpose(1, 2)
-        out = out + from_prefix.reshape(prompts * group, heads, repeats, size)[self.slots]
-        return out.reshape(rows, 1, heads * repeats, size)
+    def by_row(self, grouped: torch.Tensor) -> torch.Tensor:
+        """The way back: (P, Hkv, G·R, X) -> (B, Hkv, R, X)."""
+        (prompts, group), (_, heads, _, size) = self.places, grouped.shape
+        rows = grouped.view(prompts, heads, group, -1, size).transpose(1, 2).flatten(0, 1)
+        return rows if self.slots is None else rows[self.slots]
 
 
 def _attention(
