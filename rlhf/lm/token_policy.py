@@ -26,9 +26,17 @@ class TokenFigures:
 
 
 def token_figures(
-    hidden: torch.Tensor, ref_hidden: torch.Tensor, targets: torch.Tensor, head: Any, *, temperature: float
+    hidden: torch.Tensor,
+    ref_hidden: torch.Tensor | None,
+    targets: torch.Tensor,
+    head: Any,
+    *,
+    temperature: float,
 ) -> TokenFigures:
-    """From last hidden states (N, H) of policy and reference, which share a head that is not trained."""
+    """From last hidden states (N, H) of policy and reference, which share a head that is not trained.
+
+    Without a reference the policy is its own.
+    """
     figures = _Figures.apply(hidden, ref_hidden, targets, head, temperature)  # type: ignore[no-untyped-call]
     return TokenFigures(*figures)
 
@@ -38,7 +46,7 @@ class _Figures(torch.autograd.Function):
     def forward(
         ctx: Any,
         hidden: torch.Tensor,
-        ref_hidden: torch.Tensor,
+        ref_hidden: torch.Tensor | None,
         targets: torch.Tensor,
         head: Any,
         temperature: float,
@@ -46,10 +54,11 @@ class _Figures(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]
         rows: list[tuple[torch.Tensor, ...]] = []
         pulls: list[torch.Tensor] = []  # d log π(target) / d hidden
-        parts = zip(hidden.split(ROWS), ref_hidden.split(ROWS), targets.split(ROWS), strict=True)
+        beside = hidden if ref_hidden is None else ref_hidden
+        parts = zip(hidden.split(ROWS), beside.split(ROWS), targets.split(ROWS), strict=True)
         for states, ref_states, tokens in parts:
             logprobs = _logprobs(head, states, temperature)  # (R, V)
-            ref_logprobs = _logprobs(head, ref_states, temperature)
+            ref_logprobs = logprobs if ref_hidden is None else _logprobs(head, ref_states, temperature)
             probabilities = logprobs.exp()
             chosen, ref_chosen = (all_.gather(1, tokens[:, None])[:, 0] for all_ in (logprobs, ref_logprobs))
             entropy = -torch.linalg.vecdot(probabilities, logprobs)
