@@ -20,6 +20,7 @@ from rlhf.lm.configs import DpoConfig
 from rlhf.lm.data import Dataset, Record
 from rlhf.lm.offline import Group
 from rlhf.lm.pairs import judged_pairs
+from rlhf.lm.processes import ALONE, Processes
 
 SOMEBODY = 0.9  # η of who is not known
 
@@ -42,6 +43,7 @@ def train(
     reliability: Mapping[str, float],
     folder: Path,
     code_version: str = "",
+    processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train on the judgments of tasks that are not held out. See `offline.train`.
 
@@ -56,7 +58,14 @@ def train(
 
     facts = [[[p.first, p.second, p.target, p.weight] for p in some] for some in said]
     return offline.train(
-        config, policy=policy, groups=groups, loss=loss, facts=facts, folder=folder, code_version=code_version
+        config,
+        policy=policy,
+        groups=groups,
+        loss=loss,
+        facts=facts,
+        folder=folder,
+        code_version=code_version,
+        processes=processes,
     )
 
 

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from rlhf.lm.policy_losses import (
     token_loss,
 )
 from rlhf.lm.policy_samples import beside, put_into, write
+from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import SampledCompletion, decode
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner
@@ -78,6 +80,7 @@ def train(
     score: Score,
     folder: Path,
     code_version: str = "",
+    processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train; yield one record a step, each saved in `folder` before it is given. Leaves `folder/policy`.
 
@@ -102,7 +105,7 @@ def train(
         # 2. Start with what the reference writes for the tasks shown, or go on from the saved step.
         shown = spread(tasks, config.sample_tasks)
         run = identity(config, policy, tasks)
-        state = load_state(folder, identity=run)
+        state = processes.once(lambda: load_state(folder, identity=run))
         kept = adapter_tensors(model)  # of the best step that was within the limits
         best_step = 0
         records: list[Record] = []
@@ -114,7 +117,11 @@ def train(
             records = [record_from_json(row) for row in state.facts["records"]]
             stopped = state.facts["stopped"]
             yield from records
-        reference_texts = state.facts["reference_texts"] if state else write(sampler, shown, **reading)
+
+        def texts_now() -> list[str]:
+            return processes.over(shown, lambda part: write(sampler, part, **reading))
+
+        reference_texts = state.facts["reference_texts"] if state else texts_now()
 
         for step in range(len(records), config.steps + 1):
             if stopped:
@@ -126,12 +133,13 @@ def train(
             put_into(sampler, weights, current, scale)
             batch = batch_of(tasks, step, config)
             prompts = [generator_ids(policy.tokenizer, task) for task in batch]
-            groups = decode(sampler, batch, prompts, rollout_config(config, step))
+            groups = processes.over(batch, partial(roll_out, sampler, rollout_config(config, step)))
             sampling_seconds = time.perf_counter() - started
 
             # 4. Scores. The reward is pessimistic: it is lower where the reward model's heads disagree.
             texts = [(task, c.text) for task, group in zip(batch, groups, strict=True) for c in group]
-            means, stds = score(texts)
+            scored = processes.over(texts, lambda part: zip(*score(list(part)), strict=True))
+            means, stds = np.array(scored).T
             rewards = torch.as_tensor(means - config.pessimism * stds, dtype=torch.float32)
             rewards = rewards.view(len(groups), -1)  # (P, G)
             rollouts = [
@@ -146,9 +154,9 @@ def train(
             for epoch in range(1 if last else config.epochs):
                 optimizer.zero_grad()
                 with torch.set_grad_enabled(not last):
-                    measures = [
-                        learn(model, rollout, config, share=1 / rewards.numel()) for rollout in useful
-                    ]
+                    measures = processes.each(
+                        useful, partial(learn, model, config=config, share=1 / rewards.numel())
+                    )
                 if epoch == 0:
                     values = summary(groups, means, stds, rewards, useful, measures, records)
                     passed = limit_passed(config, values, records[0].values if records else values)
@@ -157,6 +165,7 @@ def train(
                     break
 
                 # 6. One update.
+                processes.sum_gradients(parameters)
                 grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
                 if not math.isfinite(grad_norm):
                     raise FloatingPointError(f"step {step}: the gradient is {grad_norm}; lower learning_rate")
@@ -173,7 +182,7 @@ def train(
             # 8. The record, and the state from which a killed run goes on.
             samples: tuple[Sample, ...] = ()
             if last or stopped or step % config.sample_every == 0:
-                samples = beside(shown, write(sampler, shown, **reading), reference_texts)
+                samples = beside(shown, texts_now(), reference_texts)
             tokens = sum(len(c.token_ids) for group in groups for c in group)
             values |= {
                 "grad_norm": grad_norm,
@@ -184,7 +193,8 @@ def train(
             note = stopped or ("" if useful else "all rewards were equal: nothing to learn from")
             records.append(Record(step, config.steps, values, samples, note))
             if last or stopped or step % config.save_every == 0:
-                save_state(
+                save = partial(
+                    save_state,
                     folder,
                     step=step,
                     tensors=with_prefix("adapter", adapter_tensors(model))
@@ -198,11 +208,16 @@ def train(
                         "records": [record_to_json(record) for record in records],
                     },
                 )
+                processes.once(save)
             yield records[-1]
 
         # 9. The checkpoint: the adapters that the policy came with, and the new ones.
         steps = best_step if stopped else records[-1].step
-        leave_policy(folder, policy, model, config, steps=steps, stopped=stopped, code_version=code_version)
+        processes.once(
+            lambda: leave_policy(
+                folder, policy, model, config, steps=steps, stopped=stopped, code_version=code_version
+            )
+        )
     finally:
         model.unload()  # the caller's model is again what it was
 
@@ -245,6 +260,13 @@ def rollout_config(config: PolicyConfig, step: int) -> SamplingConfig:
         max_new_tokens=config.max_new_tokens,
         seed=config.seed * 100_003 + step,
     )
+
+
+def roll_out(
+    sampler: CausalLM, config: SamplingConfig, tasks: Sequence[Task]
+) -> list[list[SampledCompletion]]:
+    """The completions of some of a step's tasks: the same whatever other tasks there are."""
+    return decode(sampler, tasks, [generator_ids(sampler.tokenizer, task) for task in tasks], config)
 
 
 def learn(model: Any, rollout: Rollout, config: PolicyConfig, *, share: float) -> dict[str, torch.Tensor]:

@@ -13,10 +13,17 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import SftConfig
 from rlhf.lm.data import Dataset, Record
 from rlhf.lm.offline import Group
+from rlhf.lm.processes import ALONE, Processes
 
 
 def train(
-    config: SftConfig, *, policy: CausalLM, dataset: Dataset, folder: Path, code_version: str = ""
+    config: SftConfig,
+    *,
+    policy: CausalLM,
+    dataset: Dataset,
+    folder: Path,
+    code_version: str = "",
+    processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train on demonstrations for the tasks that are not held out. See `offline.train`."""
     shown = demonstrations(dataset, written=config.written, ranked=config.ranked)
@@ -38,6 +45,7 @@ def train(
         facts=weights,
         folder=folder,
         code_version=code_version,
+        processes=processes,
     )
 
 
