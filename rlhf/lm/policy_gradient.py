@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ import numpy as np
 import torch
 from peft import set_peft_model_state_dict
 
+from rlhf.lm import launch
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import ALGORITHMS, GRPO, RLOO, PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
 from rlhf.lm.guards import limit_passed, repetition
+from rlhf.lm.jobs import Job
 from rlhf.lm.policy_losses import (
     clipped_loss,
     group_relative,
@@ -49,6 +52,7 @@ from rlhf.lm.training_state import (
     under_prefix,
     with_prefix,
 )
+from rlhf.versions import code_version
 
 Score = Callable[[list[tuple[Task, str]]], tuple[np.ndarray, np.ndarray]]
 """Mean and standard deviation over the reward model's heads, in units of its spread on training texts."""
@@ -337,3 +341,20 @@ def summary(
         "repetition": repetition([c.text for c in completions]),
         "useful": len(useful) / len(groups),
     }
+
+
+def start(job: Job, processes: Processes) -> Iterator[Record]:
+    """Train as a file says: `accelerate launch -m rlhf.lm.policy_gradient --config run.json`."""
+    return train(
+        job.config,
+        policy=job.load_policy(),
+        tasks=job.tasks(),
+        score=job.score(),
+        folder=job.output,
+        code_version=code_version(),
+        processes=processes,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(launch.main(PolicyConfig, start))
