@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from annotator.models import Project, User
 from rlhf import runs
 from rlhf.live import MOST
+from rlhf.lm.config_bounds import BOUNDS
 from rlhf.lm.configs import (
     DPO,
     DR_GRPO,
@@ -28,7 +29,6 @@ from rlhf.lm.configs import (
 )
 from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
-from rlhf.stage_configs import BOUNDS
 
 
 class StartForm(forms.Form):

@@ -9,50 +9,9 @@ from typing import Any, TypeVar, get_type_hints
 
 from django.utils.translation import gettext as _
 
-from rlhf.lm.configs import POLICY_CONFIGS
+from rlhf.lm.config_bounds import CHOICES, bounds_of
 
 Config = TypeVar("Config")
-
-BOUNDS: dict[str, tuple[float, float]] = {
-    "completions_per_task": (1, 64),
-    "best_of": (1, 64),
-    "completions_per_prompt": (2, 64),
-    "prompts_per_step": (1, 256),
-    "temperature": (0.01, 2),
-    "top_p": (0.01, 1),
-    "max_new_tokens": (1, 1024),
-    "batch_size": (1, 1024),
-    "heads": (1, 64),
-    "steps": (1, 100_000),
-    "learning_rate": (1e-8, 1),
-    "clip_coef": (0.01, 1),
-    "gamma": (0, 1),
-    "gae_lambda": (0, 1),
-    "value_learning_rate": (1e-8, 1),
-    "value_clip": (1e-3, 1000),
-    "kl_budget": (0.01, 1000),
-    "beta": (1e-3, 100),
-    "epochs": (1, 1000),
-    "groups_per_step": (1, 256),
-    "length_drift": (1, 1000),
-    "disagreement": (1, 1000),
-    "entropy_floor": (0, 1),
-    "repetition": (0, 1),
-    "lora_r": (1, 256),
-    "lora_alpha": (1, 1024),
-    "save_every": (1, 1000),
-    "gold_examples": (1, 64),
-    "bootstrap": (100, 100_000),
-}
-"""What is sensible for a field, whichever config it is in. Other numbers must be 0 or more."""
-CHOICES = {
-    "algorithm": tuple(POLICY_CONFIGS),
-    "loss": ("sigmoid", "ipo"),
-    "ties": ("davidson", "half"),
-    "strength": ("graded", "margin", "ignored"),
-    "rankings": ("pairs", "plackett_luce"),
-    "length": ("as_is", "given", "balanced", "removed"),
-}
 
 
 class InvalidConfig(ValueError):
@@ -98,7 +57,7 @@ def _read(name: str, kind: type, value: Any) -> Any:
         raise refusal from error
     if not math.isfinite(whole) or whole != number:
         raise refusal
-    low, high = BOUNDS.get(name, (0, 1e12))
+    low, high = bounds_of(name)
     if not low <= number <= high:
         raise InvalidConfig(
             _("%(name)s is %(value)s; it must lie between %(low)g and %(high)g.")

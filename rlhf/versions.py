@@ -6,21 +6,22 @@ import functools
 import shutil
 import subprocess
 import tomllib
+from pathlib import Path
 
-from django.conf import settings
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @functools.cache
 def code_version() -> str:
     """Such as `0.1.0+1a2b3c4`, with `-dirty` where files differ from the commit."""
-    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     version = str(project["version"])
     git = shutil.which("git")
-    if git is None or not (settings.BASE_DIR / ".git").exists():
+    if git is None or not (ROOT / ".git").exists():
         return version
     described = subprocess.run(  # noqa: S603 - nothing in it comes from outside
         [git, "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=settings.BASE_DIR,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=20,

@@ -62,9 +62,14 @@ def read_manifest(folder: Path, *, kind: str) -> dict[str, Any]:
     return manifest
 
 
+def lora_config(*, lora_r: int, lora_alpha: int) -> LoraConfig:
+    """An adapter on all linear layers of a language model, but for the one that gives logits."""
+    return LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
 def add_lora(model: Any, *, lora_r: int, lora_alpha: int, seed: int) -> Any:
     """The model with a new LoRA adapter on all linear layers; at the start it changes nothing (B = 0)."""
-    config = LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    config = lora_config(lora_r=lora_r, lora_alpha=lora_alpha)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         peft_model = get_peft_model(model, config)

@@ -150,5 +150,28 @@ def read_snapshot(path: Path) -> Dataset:
     return Dataset(tasks=tasks, judgments=tuple(judgments))
 
 
+def read_dataset(path: Path) -> Dataset:
+    """Read a snapshot, or a file with a task on each line: the fields of `Task`, an id where it has one.
+
+    Raises ValueError naming the line.
+    """
+    tasks: dict[str, Task] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+                if number == 1 and "type" in row:
+                    return read_snapshot(path)
+                task = task_from_json({"id": str(number), "text": "", **row})
+                if not task.text and not task.examples:
+                    raise ValueError("a task needs a text or examples")
+                if task.id in tasks:
+                    raise ValueError(f"there is a task {task.id} already")
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{path.name}, line {number}: {error}") from error
+            tasks[task.id] = task
+    return Dataset(tasks)
+
+
 def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n"

@@ -6,6 +6,7 @@ target: how likely the first is better, given who said so; 1 - ε is DPO with la
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,15 @@ from pathlib import Path
 import torch
 from torch.nn.functional import logsigmoid
 
-from rlhf.lm import offline
+from rlhf.lm import launch, offline
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import DpoConfig
 from rlhf.lm.data import Dataset, Record
+from rlhf.lm.jobs import Job
 from rlhf.lm.offline import Group
 from rlhf.lm.pairs import judged_pairs
+from rlhf.lm.processes import ALONE, Processes
+from rlhf.versions import code_version
 
 SOMEBODY = 0.9  # η of who is not known
 
@@ -42,6 +46,7 @@ def train(
     reliability: Mapping[str, float],
     folder: Path,
     code_version: str = "",
+    processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train on the judgments of tasks that are not held out. See `offline.train`.
 
@@ -56,7 +61,14 @@ def train(
 
     facts = [[[p.first, p.second, p.target, p.weight] for p in some] for some in said]
     return offline.train(
-        config, policy=policy, groups=groups, loss=loss, facts=facts, folder=folder, code_version=code_version
+        config,
+        policy=policy,
+        groups=groups,
+        loss=loss,
+        facts=facts,
+        folder=folder,
+        code_version=code_version,
+        processes=processes,
     )
 
 
@@ -126,3 +138,20 @@ def preference_loss(
             "chosen": float(ratios[better].mean()),
         }
     return loss, figures
+
+
+def start(job: Job, processes: Processes) -> Iterator[Record]:
+    """Train as a file says: `accelerate launch -m rlhf.lm.dpo --config run.json`."""
+    return train(
+        job.config,
+        policy=job.load_policy(),
+        dataset=job.dataset(),
+        reliability=job.reliability(),
+        folder=job.output,
+        code_version=code_version(),
+        processes=processes,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(launch.main(DpoConfig, start))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from rlhf.lm.configs import GRPO, RLOO, PolicyConfig
 from rlhf.lm.policy_losses import clipped_loss, group_relative, leave_one_out, token_loss
+from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.rollouts import Measures, Rollout, measured, read_tokens, reference_states
 from rlhf.lm.tensors import sum_by_owner
 
@@ -29,22 +31,32 @@ class Before:
 class GroupLearner:
     """See rollouts.Learner. It has nothing of its own to train."""
 
-    def __init__(self, config: PolicyConfig) -> None:
+    def __init__(self, config: PolicyConfig, processes: Processes = ALONE) -> None:
         self.config = config
-        self.before: list[Before] = []  # of each rollout
+        self.processes = processes
+        self.before: dict[int, Before] = {}  # of each rollout that this process learns from, by its number
 
     def learn(
         self, model: Any, rollouts: Sequence[Rollout], *, epoch: int, completions: int
     ) -> list[Measures]:
         if epoch == 0:
-            self.before = []
+            self.before = {}
+        learn = partial(self.learn_part, model, epoch=epoch, completions=completions)
+        return self.processes.over(list(enumerate(rollouts)), learn)
+
+    def learn_part(
+        self, model: Any, rollouts: Sequence[tuple[int, Rollout]], *, epoch: int, completions: int
+    ) -> list[Measures]:
+        """`learn` from some of the rollouts, numbered."""
         measures = []
-        for number, rollout in enumerate(rollouts):
+        for number, rollout in rollouts:
             ref = reference_states(model, rollout.packed) if epoch == 0 else None
             _, tokens = read_tokens(model, rollout.packed, self.config.temperature, ref_states=ref)
             if epoch == 0:
                 measures.append(measured(tokens, rollout.packed))
-                self.before.append(self.advantages_of(rollout, tokens.logprobs.detach(), tokens.ref_logprobs))
+                self.before[number] = self.advantages_of(
+                    rollout, tokens.logprobs.detach(), tokens.ref_logprobs
+                )
             if torch.is_grad_enabled():
                 loss = self.loss(rollout, tokens.logprobs, self.before[number])
                 (loss / completions).backward()  # type: ignore[no-untyped-call]

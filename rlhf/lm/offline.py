@@ -9,9 +9,9 @@ import copy
 import dataclasses
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import OfflineConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
 from rlhf.lm.policy_samples import beside, put_into, write
+from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner, token_logprobs
 from rlhf.lm.training_state import (
@@ -62,6 +63,7 @@ def train(
     facts: Any,
     folder: Path,
     code_version: str = "",
+    processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train; yield one record an update, saved in `folder` before it is given. Leaves `folder/policy`.
 
@@ -85,7 +87,7 @@ def train(
 
         # 2. Begin with what the reference writes for the tasks shown, or go on from the saved step.
         run = identity(config, policy, groups, facts)
-        state = load_state(folder, identity=run)
+        state = processes.once(lambda: load_state(folder, identity=run))
         records: list[Record] = []
         if state:
             set_peft_model_state_dict(model, under_prefix("adapter", state.tensors))
@@ -93,8 +95,24 @@ def train(
             records = [record_from_json(row) for row in state.facts["records"]]
             yield from records
         reading = {"max_new_tokens": config.max_new_tokens, "seed": config.seed}
-        references = state.facts["references"] if state else write(sampler, shown, **reading)
+
+        def texts_now() -> list[str]:
+            return processes.over(shown, lambda part: write(sampler, part, **reading))
+
+        references = state.facts["references"] if state else texts_now()
         of_reference: dict[int, torch.Tensor] = {}  # log π_ref of each group's texts, once computed
+
+        def learn(number: int, *, share: float) -> tuple[int, dict[str, float]]:
+            """Add one group's gradient; give its tokens and figures."""
+            packed = pack(policy.tokenizer, groups[number])
+            if number not in of_reference:
+                with torch.no_grad(), model.disable_adapter():
+                    of_reference[number] = text_logprobs(model, packed)
+            logprobs = text_logprobs(model, packed)
+            lengths = torch.bincount(packed.owners, minlength=packed.completions).to(logprobs.device)
+            value, found = loss(number, logprobs, of_reference[number], lengths)
+            (value * share).backward()  # type: ignore[no-untyped-call]
+            return len(packed.targets), found | {"loss": float(value.detach())}
 
         for step in range(len(records), total):
             started = time.perf_counter()
@@ -102,20 +120,8 @@ def train(
             # 3. The gradient of each group's loss.
             optimizer.zero_grad()
             batch = batch_of(len(groups), step, config)
-            figures: dict[str, list[float]] = defaultdict(list)
-            tokens = 0
-            for number in batch:
-                packed = pack(policy.tokenizer, groups[number])
-                if number not in of_reference:
-                    with torch.no_grad(), model.disable_adapter():
-                        of_reference[number] = text_logprobs(model, packed)
-                logprobs = text_logprobs(model, packed)
-                lengths = torch.bincount(packed.owners, minlength=packed.completions).to(logprobs.device)
-                value, found = loss(number, logprobs, of_reference[number], lengths)
-                (value / len(batch)).backward()  # type: ignore[no-untyped-call]
-                tokens += len(packed.targets)
-                for name, figure in (found | {"loss": float(value.detach())}).items():
-                    figures[name].append(figure)
+            learned = processes.each(batch, partial(learn, share=1 / len(batch)))
+            processes.sum_gradients(parameters)
 
             # 4. One update; the rate rises over the first steps.
             grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
@@ -131,12 +137,15 @@ def train(
             samples: tuple[Sample, ...] = ()
             if last or step % config.sample_every == 0:
                 put_into(sampler, weights, adapter_tensors(model), scale)
-                samples = beside(shown, write(sampler, shown, **reading), references)
-            values = {name: float(np.mean(found)) for name, found in figures.items()}
+                samples = beside(shown, texts_now(), references)
+            figures = [found for _, found in learned]
+            values = {name: float(np.mean([found[name] for found in figures])) for name in figures[0]}
+            tokens = sum(count for count, _ in learned)
             values |= {"grad_norm": grad_norm, "tokens_per_s": tokens / seconds, "seconds": seconds}
             records.append(Record(step, total - 1, values, samples))
             if last or step % config.save_every == 0:
-                save_state(
+                save = partial(
+                    save_state,
                     folder,
                     step=step,
                     tensors=with_prefix("adapter", adapter_tensors(model))
@@ -147,10 +156,13 @@ def train(
                         "records": [record_to_json(record) for record in records],
                     },
                 )
+                processes.once(save)
             yield records[-1]
 
         # 6. The checkpoint.
-        leave_policy(folder, policy, model, config, steps=total, code_version=code_version)
+        processes.once(
+            lambda: leave_policy(folder, policy, model, config, steps=total, code_version=code_version)
+        )
     finally:
         model.unload()  # the caller's model is again what it was
 

@@ -9,25 +9,31 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from peft import set_peft_model_state_dict
 
+from rlhf.lm import launch
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
-from rlhf.lm.configs import ALGORITHMS, POLICY_CONFIGS, PolicyConfig, PpoConfig
+from rlhf.lm.configs import ALGORITHMS, POLICY_CONFIGS, PolicyConfig, PpoConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
 from rlhf.lm.group_learner import GroupLearner
 from rlhf.lm.guards import limit_passed
+from rlhf.lm.jobs import Job
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.ppo import PpoLearner
+from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.rollouts import Learner, Rollout, Score, batch_of, rollout_config, summary
-from rlhf.lm.sampling import decode
+from rlhf.lm.sampling import SampledCompletion, decode
 from rlhf.lm.tensors import pack_group
 from rlhf.lm.training_state import (
     hash_of,
@@ -42,6 +48,7 @@ from rlhf.lm.training_state import (
     under_prefix,
     with_prefix,
 )
+from rlhf.versions import code_version
 
 
 def train(
@@ -52,6 +59,7 @@ def train(
     score: Score,
     folder: Path,
     code_version: str = "",
+    processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train; yield one record a step, each saved in `folder` before it is given. Leaves `folder/policy`.
 
@@ -68,7 +76,7 @@ def train(
     model = add_lora(policy.model, lora_r=config.lora_r, lora_alpha=config.lora_alpha, seed=config.seed)
     try:
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        learner = learner_of(config, model)
+        learner = learner_of(config, model, processes)
         optimizer = torch.optim.AdamW(
             [{"params": parameters}, *learner.parameters()], lr=config.learning_rate, weight_decay=0.0
         )
@@ -79,7 +87,7 @@ def train(
         # 2. Start with what the reference writes for the tasks shown, or go on from the saved step.
         shown = spread(tasks, config.sample_tasks)
         run = identity(config, policy, tasks)
-        state = load_state(folder, identity=run)
+        state = processes.once(lambda: load_state(folder, identity=run))
         kept = adapter_tensors(model)  # of the best step that was within the limits
         best_step = 0
         records: list[Record] = []
@@ -92,7 +100,11 @@ def train(
             records = [record_from_json(row) for row in state.facts["records"]]
             stopped = state.facts["stopped"]
             yield from records
-        reference_texts = state.facts["reference_texts"] if state else write(sampler, shown, **reading)
+
+        def texts_now() -> list[str]:
+            return processes.over(shown, lambda part: write(sampler, part, **reading))
+
+        reference_texts = state.facts["reference_texts"] if state else texts_now()
 
         for step in range(len(records), config.steps + 1):
             if stopped:
@@ -104,12 +116,13 @@ def train(
             put_into(sampler, weights, current, scale)
             batch = batch_of(tasks, step, config)
             prompts = [generator_ids(policy.tokenizer, task) for task in batch]
-            groups = decode(sampler, batch, prompts, rollout_config(config, step))
+            groups = processes.over(batch, partial(roll_out, sampler, rollout_config(config, step)))
             sampling_seconds = time.perf_counter() - started
 
             # 4. Scores. The reward is pessimistic: it is lower where the reward model's heads disagree.
             texts = [(task, c.text) for task, group in zip(batch, groups, strict=True) for c in group]
-            means, stds = score(texts)
+            scored = processes.over(texts, lambda part: zip(*score(list(part)), strict=True))
+            means, stds = np.array(scored).T
             rewards = torch.as_tensor(means - config.pessimism * stds, dtype=torch.float32)
             rewards = rewards.view(len(groups), -1)  # (P, G)
             rollouts = [
@@ -133,6 +146,7 @@ def train(
                     break
 
                 # 6. One update. What else the algorithm trains is clipped apart, not to shorten this one.
+                processes.sum_gradients([p for part in optimizer.param_groups for p in part["params"]])
                 grad_norm, *_ = [
                     float(torch.nn.utils.clip_grad_norm_(part["params"], config.max_grad_norm))
                     for part in optimizer.param_groups
@@ -152,7 +166,7 @@ def train(
             # 8. The record, and the state from which a killed run goes on.
             samples: tuple[Sample, ...] = ()
             if last or stopped or step % config.sample_every == 0:
-                samples = beside(shown, write(sampler, shown, **reading), reference_texts)
+                samples = beside(shown, texts_now(), reference_texts)
             tokens = sum(len(c.token_ids) for group in groups for c in group)
             values |= learner.figures() | {
                 "grad_norm": grad_norm,
@@ -163,7 +177,8 @@ def train(
             note = stopped or ("" if useful else "all rewards were equal: nothing to learn from")
             records.append(Record(step, config.steps, values, samples, note))
             if last or stopped or step % config.save_every == 0:
-                save_state(
+                save = partial(
+                    save_state,
                     folder,
                     step=step,
                     tensors=with_prefix("adapter", adapter_tensors(model))
@@ -178,20 +193,32 @@ def train(
                         "records": [record_to_json(record) for record in records],
                     },
                 )
+                processes.once(save)
             yield records[-1]
 
         # 9. The checkpoint: the adapters that the policy came with, and the new ones.
         steps = best_step if stopped else records[-1].step
-        leave_policy(folder, policy, model, config, steps=steps, stopped=stopped, code_version=code_version)
+        processes.once(
+            lambda: leave_policy(
+                folder, policy, model, config, steps=steps, stopped=stopped, code_version=code_version
+            )
+        )
     finally:
         model.unload()  # the caller's model is again what it was
 
 
-def learner_of(config: PolicyConfig, model: Any) -> Learner:
+def learner_of(config: PolicyConfig, model: Any, processes: Processes) -> Learner:
     """The algorithm that the config names."""
     if isinstance(config, PpoConfig):
-        return PpoLearner(config, width=model.config.hidden_size, device=model.device)
-    return GroupLearner(config)
+        return PpoLearner(config, width=model.config.hidden_size, device=model.device, processes=processes)
+    return GroupLearner(config, processes)
+
+
+def roll_out(
+    sampler: CausalLM, config: SamplingConfig, tasks: Sequence[Task]
+) -> list[list[SampledCompletion]]:
+    """The completions of some of a step's tasks: the same whatever other tasks there are."""
+    return decode(sampler, tasks, [generator_ids(sampler.tokenizer, task) for task in tasks], config)
 
 
 def check(config: PolicyConfig, tasks: Sequence[Task]) -> None:
@@ -211,3 +238,20 @@ def identity(config: PolicyConfig, policy: CausalLM, tasks: Sequence[Task]) -> d
     """What must be the same for a run to go on: config, model, chat template, tasks."""
     rows = [dataclasses.asdict(task) for task in tasks]
     return run_identity(config, policy) | {"tasks_hash": hash_of(rows)}
+
+
+def start(job: Job, processes: Processes) -> Iterator[Record]:
+    """Train as a file says: `accelerate launch -m rlhf.lm.policy_gradient --config run.json`."""
+    return train(
+        job.config,
+        policy=job.load_policy(),
+        tasks=job.tasks(),
+        score=job.score(),
+        folder=job.output,
+        code_version=code_version(),
+        processes=processes,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(launch.main(PolicyConfig, start))

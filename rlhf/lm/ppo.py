@@ -10,8 +10,9 @@ good a text is and not on writing better ones. A second model, as InstructGPT ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch import nn
 
 from rlhf.lm.configs import PpoConfig
 from rlhf.lm.policy_losses import clipped_loss
+from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.rollouts import Measures, Rollout, measured, read_tokens, reference_states
 from rlhf.lm.tensors import PackedGroup
 
@@ -51,12 +53,26 @@ class Before:
     advantages: torch.Tensor
     returns: torch.Tensor
 
+    def to(self, device: torch.device | str) -> Before:
+        """The same on another device."""
+        return Before(
+            *(vars(self)[name].to(device) for name in ("logprobs", "values", "advantages", "returns"))
+        )
+
 
 class PpoLearner:
     """See rollouts.Learner. `width` is that of the policy's hidden states."""
 
-    def __init__(self, config: PpoConfig, *, width: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        config: PpoConfig,
+        *,
+        width: int,
+        device: torch.device | str = "cpu",
+        processes: Processes = ALONE,
+    ) -> None:
         self.config = config
+        self.processes = processes
         self.head = ValueHead(width).to(device)
         self.before: list[Before] = []  # of each rollout
         self.said: dict[str, float] = {}
@@ -71,17 +87,22 @@ class PpoLearner:
         if not torch.is_grad_enabled() or not rollouts:
             return measures
         tokens = sum(len(before.logprobs) for before in self.before)
-        outside = 0
-        for rollout, before in zip(rollouts, self.before, strict=True):
+        known = list(zip(rollouts, self.before, strict=True))
+        outside = self.processes.over(known, partial(self.descend, model, tokens=tokens))
+        self.said["clip_fraction"] = sum(outside) / tokens
+        return measures
+
+    def descend(self, model: Any, known: Sequence[tuple[Rollout, Before]], *, tokens: int) -> Iterator[int]:
+        """Add the gradient of some of the rollouts; give how many tokens of each lie outside the clip."""
+        for rollout, before in known:
             states, read = read_tokens(model, rollout.packed, self.config.temperature)
             chosen = read.logprobs
             values = self.head(states if self.config.shared_trunk else states.detach())
+            before = before.to(chosen.device)
             loss = self.loss(chosen, values, before)
             (loss / tokens).backward()  # type: ignore[no-untyped-call]
             ratio = (chosen.detach() - before.logprobs).exp()
-            outside += int(((ratio - 1).abs() > self.config.clip_coef).sum())
-        self.said["clip_fraction"] = outside / tokens
-        return measures
+            yield int(((ratio - 1).abs() > self.config.clip_coef).sum())
 
     def loss(self, logprobs: torch.Tensor, values: torch.Tensor, before: Before) -> torch.Tensor:
         """Of policy and value together, summed over the tokens. Shapes: (N,), (N,) -> ()."""
@@ -92,13 +113,23 @@ class PpoLearner:
     @torch.no_grad()
     def look(self, model: Any, rollouts: Sequence[Rollout]) -> list[Measures]:
         """Before the first update: what was expected of each token, and how much better it was."""
-        self.before, self.said = [], {}
-        measures = []
+        looked = self.processes.over(rollouts, partial(self.look_part, model))
+        self.before, self.said = [before for _, before in looked], {}
+        if self.before:
+            values, returns = (
+                torch.cat([getattr(b, name) for b in self.before]) for name in ("values", "returns")
+            )
+            self.said = value_figures(values, returns)
+            if self.config.whiten:
+                self.before = whitened(self.before)
+        return [measures for measures, _ in looked]
+
+    def look_part(self, model: Any, rollouts: Sequence[Rollout]) -> Iterator[tuple[Measures, Before]]:
+        """`look` at some of the rollouts."""
         for rollout in rollouts:
             packed = rollout.packed
             ref = reference_states(model, packed)
             states, read = read_tokens(model, packed, self.config.temperature, ref_states=ref)
-            measures.append(measured(read, packed))
             chosen, values = read.logprobs, self.head(states)
             rewards = token_rewards(
                 rollout.rewards.to(chosen.device),
@@ -108,15 +139,8 @@ class PpoLearner:
             advantages = generalised_advantages(
                 rewards, values, packed, gamma=self.config.gamma, gae_lambda=self.config.gae_lambda
             )
-            self.before.append(Before(chosen, values, advantages, advantages + values))
-        if self.before:
-            values, returns = (
-                torch.cat([getattr(b, name) for b in self.before]) for name in ("values", "returns")
-            )
-            self.said = value_figures(values, returns)
-            if self.config.whiten:
-                self.before = whitened(self.before)
-        return measures
+            before = Before(chosen, values, advantages, advantages + values)
+            yield measured(read, packed), before.to("cpu")  # as other processes can read it
 
     def figures(self) -> dict[str, float]:
         return self.said

@@ -10,9 +10,11 @@ import dataclasses
 import hashlib
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,14 @@ import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
+from rlhf.lm import launch
 from rlhf.lm.configs import LoraRewardConfig
 from rlhf.lm.data import Dataset, Record
 from rlhf.lm.features import Item
+from rlhf.lm.jobs import Job
 from rlhf.lm.metrics import less_group_means, pair_credits
 from rlhf.lm.pairs import Pair, judged_pairs
+from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.reward_backbone import RewardBackbone
 from rlhf.lm.reward_heads import RELIABILITY_PRIOR, fit_temperature
 from rlhf.lm.reward_loss import vote_log_likelihood
@@ -38,6 +43,7 @@ from rlhf.lm.training_state import (
     under_prefix,
     with_prefix,
 )
+from rlhf.versions import code_version
 
 CHECKPOINT = "reward"  # the folder of the result, inside the run's
 SURE = 60.0  # log-odds of an annotator who is taken at their word
@@ -63,6 +69,7 @@ def train(
     backbone: RewardBackbone,
     folder: Path | None = None,
     code_version: str = "",
+    processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train a fresh backbone on the tasks that are not held out; yield one record a step, then one more.
 
@@ -100,7 +107,7 @@ def train(
 
     # 3. Go on from the saved step, or begin with a head that fits what the backbone gives as it is.
     run = identity(config, backbone, comparisons)
-    state = load_state(folder, identity=run) if folder else None
+    state = processes.once(lambda: load_state(folder, identity=run) if folder else None)
     records: list[Record] = []
     if state:
         backbone.restore(under_prefix("model", state.tensors))
@@ -117,19 +124,17 @@ def train(
         batch = batch_of(comparisons, step, config)
         share = 1 / sum(sum(comparison.weights) for comparison in batch)
         optimizer.zero_grad()
-        losses, right = [], []
-        for chunk in chunks(batch, backbone, config):
-            loss, hits = chunk_loss(backbone, chunk, reliability, config, share=share)
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(float(loss.detach()))
-            right += hits
+        learned = processes.over(batch, partial(learn, backbone, reliability, config, share))
+        losses = [loss for loss, _ in learned]
+        right = [hit for _, hits in learned for hit in hits]
+        parameters = [*body, head]
+        processes.sum_gradients([*parameters, *([reliability] if config.learn_reliability else [])])
         if config.learn_reliability:
             trust = (a - 1) * logsigmoid(reliability) + (b - 1) * logsigmoid(-reliability)
             prior = -trust.sum() / sum(pair.weight for pair in train_pairs)
             prior.backward()  # type: ignore[no-untyped-call]
 
         # 5. One update. The rate rises, then falls in a straight line.
-        parameters = [*body, head]
         grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
         if not math.isfinite(grad_norm):
             raise FloatingPointError(f"step {step}: the gradient is {grad_norm}; lower learning_rate")
@@ -149,7 +154,8 @@ def train(
         }
         records.append(Record(step, total, values))
         if folder and (step % config.save_every == 0 or step == total - 1):
-            save_state(
+            save = partial(
+                save_state,
                 folder,
                 step=step,
                 tensors=with_prefix("model", backbone.state())
@@ -157,6 +163,7 @@ def train(
                 | {"reliability": reliability.detach().clone()},
                 facts={"identity": run, "records": [record_to_json(record) for record in records]},
             )
+            processes.once(save)
         yield records[-1]
 
     # 7. Units of the score, probabilities, and how right it is where it was not trained.
@@ -171,7 +178,8 @@ def train(
         values["accuracy_held_out"] = float(pair_credits(margins[decided], outcomes[decided]).mean())
     if folder:
         reliable = dict(zip(people, reliability.detach().sigmoid().tolist(), strict=True))
-        backbone.save(folder / CHECKPOINT, reliability=reliable, values=values, code_version=code_version)
+        fields = {"reliability": reliable, "values": values, "code_version": code_version}
+        processes.once(partial(backbone.save, folder / CHECKPOINT, **fields))
     yield Record(total, total, values)
 
 
@@ -222,6 +230,20 @@ def chunks(
         part.append(comparison)
         tokens += own
     yield part
+
+
+def learn(
+    backbone: RewardBackbone,
+    reliability: torch.Tensor,
+    config: LoraRewardConfig,
+    share: float,
+    batch: Sequence[Comparison],
+) -> Iterator[tuple[float, list[float]]]:
+    """Add the gradient of some of a step's comparisons; give each chunk's loss and what it got right."""
+    for chunk in chunks(batch, backbone, config):
+        loss, hits = chunk_loss(backbone, chunk, reliability, config, share=share)
+        loss.backward()  # type: ignore[no-untyped-call]
+        yield float(loss.detach()), hits
 
 
 def chunk_loss(
@@ -325,3 +347,19 @@ def identity(
         **backbone.identity,
         "comparisons_hash": hashlib.sha256(words.encode()).hexdigest(),
     }
+
+
+def start(job: Job, processes: Processes) -> Iterator[Record]:
+    """Train as a file says: `accelerate launch -m rlhf.lm.reward_lora --config run.json`."""
+    return train(
+        job.config,
+        dataset=job.dataset(),
+        backbone=RewardBackbone.fresh(job.config, job.models),
+        folder=job.output,
+        code_version=code_version(),
+        processes=processes,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(launch.main(LoraRewardConfig, start))

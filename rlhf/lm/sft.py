@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 
-from rlhf.lm import offline
+from rlhf.lm import launch, offline
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import SftConfig
 from rlhf.lm.data import Dataset, Record
+from rlhf.lm.jobs import Job
 from rlhf.lm.offline import Group
+from rlhf.lm.processes import ALONE, Processes
+from rlhf.versions import code_version
 
 
 def train(
-    config: SftConfig, *, policy: CausalLM, dataset: Dataset, folder: Path, code_version: str = ""
+    config: SftConfig,
+    *,
+    policy: CausalLM,
+    dataset: Dataset,
+    folder: Path,
+    code_version: str = "",
+    processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train on demonstrations for the tasks that are not held out. See `offline.train`."""
     shown = demonstrations(dataset, written=config.written, ranked=config.ranked)
@@ -38,6 +48,7 @@ def train(
         facts=weights,
         folder=folder,
         code_version=code_version,
+        processes=processes,
     )
 
 
@@ -71,3 +82,19 @@ def likelihood_loss(logprobs: torch.Tensor, lengths: torch.Tensor, weights: list
 def _shares(texts: Mapping[str, int]) -> dict[str, float]:
     total = sum(texts.values())
     return {text: count / total for text, count in sorted(texts.items())}
+
+
+def start(job: Job, processes: Processes) -> Iterator[Record]:
+    """Train as a file says: `accelerate launch -m rlhf.lm.sft --config run.json`."""
+    return train(
+        job.config,
+        policy=job.load_policy(),
+        dataset=job.dataset(),
+        folder=job.output,
+        code_version=code_version(),
+        processes=processes,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(launch.main(SftConfig, start))

@@ -65,11 +65,22 @@ def load_state(folder: Path, *, identity: Mapping[str, Any]) -> TrainingState | 
     if not states:
         return None
     facts = json.loads((states[-1] / "state.json").read_text(encoding="utf-8"))
-    here, there = _flat(json.loads(json.dumps(identity))), _flat(facts["identity"])
-    if different := sorted(key for key in here.keys() | there.keys() if here.get(key) != there.get(key)):
-        changes = ", ".join(f"{key} was {there.get(key)!r}, is {here.get(key)!r}" for key in different)
-        raise ResumeMismatch(f"{folder} holds the state of another run: {changes}")
+    check_identity(folder, here=identity, there=facts["identity"])
     return TrainingState(facts["step"], load_file(states[-1] / "state.safetensors"), facts)
+
+
+def check_identity(folder: Path, *, here: Mapping[str, Any], there: Mapping[str, Any]) -> None:
+    """Raises ResumeMismatch naming what differs between a run and the one that `folder` holds."""
+    new, old = _flat(json.loads(json.dumps(here))), _flat(there)
+    if different := sorted(key for key in new.keys() | old.keys() if new.get(key) != old.get(key)):
+        changes = ", ".join(f"{key} was {old.get(key)!r}, is {new.get(key)!r}" for key in different)
+        raise ResumeMismatch(f"{folder} holds the state of another run: {changes}")
+
+
+def saved_step(folder: Path) -> int | None:
+    """The step of the newest state, or None where there is none."""
+    states = _states(folder)
+    return int(states[-1].name.removeprefix("state-")) if states else None
 
 
 def _states(folder: Path) -> list[Path]:

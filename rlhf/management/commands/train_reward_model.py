@@ -7,9 +7,9 @@ from typing import Any
 
 from annotator.models import Project
 from rlhf import runs
+from rlhf.lm.config_bounds import CHOICES
 from rlhf.management.following import RunCommand, settings_from
 from rlhf.models import Run
-from rlhf.stage_configs import CHOICES
 
 
 class Command(RunCommand):
