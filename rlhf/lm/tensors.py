@@ -61,18 +61,23 @@ def pack_group(prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> P
     )
 
 
-def completion_logits(model: Any, group: PackedGroup) -> torch.Tensor:
-    """Logits at the completion tokens alone, float32, with gradient. Shape: (N, V)."""
+def completion_states(model: Any, group: PackedGroup) -> torch.Tensor:
+    """The last hidden states in which each completion token is chosen, with gradient. Shape: (N, H)."""
     device = model.device
     mask = torch.zeros(group.sees.shape, dtype=model.dtype)
     mask = mask.masked_fill_(~group.sees, torch.finfo(model.dtype).min)
-    hidden = model.get_decoder()(
+    hidden: torch.Tensor = model.get_decoder()(
         input_ids=group.ids[None].to(device),
         position_ids=group.positions[None].to(device),
         attention_mask=mask[None, None].to(device),  # (1, 1, T, T), added to the attention scores
         use_cache=False,
     ).last_hidden_state[0]  # (T, H)
-    logits: torch.Tensor = model.get_output_embeddings()(hidden[group.nodes.to(device)])
+    return hidden[group.nodes.to(device)]
+
+
+def completion_logits(model: Any, group: PackedGroup) -> torch.Tensor:
+    """Logits at the completion tokens alone, float32, with gradient. Shape: (N, V)."""
+    logits: torch.Tensor = model.get_output_embeddings()(completion_states(model, group))
     return logits.float()
 
 
