@@ -88,7 +88,7 @@ def test_it_finds_the_oracles_values(tiny: Path, monkeypatch: pytest.MonkeyPatch
 
     texts = [RatedText("0", state, 0.0, 0.0) for state in rewards]
     data = encode(lm, TASKS, texts, np.array(list(rewards.values())))
-    config = IlqlConfig(gamma=0.9, td_lambda=0.0, tau=0.99, cql_weight=0.0, polyak=0.2, learning_rate=5e-3)
+    config = IlqlConfig(gamma=0.9, td_lambda=0.0, tau=0.98, cql_weight=0.0, polyak=0.2, learning_rate=5e-3)
     embedding = lm.model.get_output_embeddings().weight.detach()
     heads = QHeads(embedding, width=128, seed=0)
     parameters = [p for p in heads.parameters() if p.requires_grad]
