@@ -119,7 +119,7 @@ def _q_learning_plots(run: Run) -> list[Plot]:
             _("Loss of Q and V"),
             _("squared rewards"),
             (Series("q_loss", _("Q")), Series("v_loss", _("V"))),
-            hint=_("Rewards have a spread of 1: at 2, twins that say nothing stand."),
+            hint=_("Rewards have a spread of 1."),
         ),
         Plot(
             "fit",

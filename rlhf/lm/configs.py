@@ -182,7 +182,7 @@ class IlqlConfig:
     """Of the term that keeps Q low where there are no data."""
     cql_states: int = 128
     """States an update, drawn at random, in which that term looks at the whole vocabulary."""
-    polyak: float = 0.02
+    polyak: float = 0.05
     """The part of the way that the slow copies of Q go at each update."""
     check_tasks: int = 12
     """Training tasks left aside: on them the best epoch and β are chosen. At most a fourth of all."""
