@@ -167,7 +167,7 @@ class Seed:
             if name != "people":
                 found = golds(self.base, items, self.folder / f"{name}.json")
                 rows.append(self.row(f"control: {name}", by_task(items, found.tolist())))
-        heads = self.prepared.reward.head_scores(self.items)  # (N, K)
+        heads = self.prepared.keeping.head_scores(self.items)  # (N, K)
         mean, std = heads.mean(1), heads.std(1)
         accuracy = order_accuracy(self.items, mean, self.gold.ravel().tolist())
         took = ", ".join(f"{name} {value:.0f} s" for name, value in self.prepared.seconds.items())
