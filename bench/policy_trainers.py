@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from policy_data import MAX_NEW_TOKENS, Prepared
 
-from rlhf.lm import dpo, policy_gradient, sft
+from rlhf.lm import dpo, policy_gradient, q_learning, sft
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.configs import POLICY_CONFIGS, DpoConfig, SftConfig
+from rlhf.lm.configs import POLICY_CONFIGS, DpoConfig, IlqlConfig, SftConfig
 from rlhf.lm.data import Record, Task
 
 Settings = dict[str, Any]
@@ -49,12 +49,21 @@ def demonstrations(base: CausalLM, prepared: Prepared, settings: Settings, folde
     return sft.train(config, policy=base, dataset=prepared.dataset, folder=folder)
 
 
+def token_values(base: CausalLM, prepared: Prepared, settings: Settings, folder: Path) -> Iterator[Record]:
+    """ILQL on the ranked texts and samples of its own, against the pessimistic reward."""
+    config = dataclasses.replace(IlqlConfig(max_new_tokens=MAX_NEW_TOKENS), **settings)
+    return q_learning.train(
+        config, policy=base, dataset=prepared.dataset, score=prepared.reward.score, folder=folder
+    )
+
+
 TRAINERS: dict[str, Trainer] = {
     "sft": demonstrations,
     "rloo": lambda *given: policy_gradients("rloo", *given),
     "grpo": lambda *given: policy_gradients("grpo", *given),
     "ppo": lambda *given: policy_gradients("ppo", *given),
     "dpo": preferences,
+    "ilql": token_values,
 }
 
 
@@ -65,7 +74,10 @@ def train(
     records = []
     for record in TRAINERS[algorithm](base, prepared, settings, folder):
         records.append(record)
-        shown = ("reward", "kl", "length", "loss", "accuracy_train", "seconds")
+        shown = (
+            *("reward", "kl", "length", "loss", "accuracy_train", "data_reward"),
+            *("q_loss", "v_loss", "cql_loss", "fit_train", "fit_held_out", "beta", "seconds"),
+        )
         figures = ", ".join(f"{n} {record.values[n]:.2f}" for n in shown if n in record.values)
         print(f"{algorithm} {record.step}/{record.total}: {figures} {record.note}", file=sys.stderr)
     return records

@@ -17,12 +17,14 @@ from rlhf.lm.configs import (
     DPO,
     DR_GRPO,
     GRPO,
+    ILQL,
     POLICY_CONFIGS,
     PPO,
     RLOO,
     SFT,
     DpoConfig,
     EvaluationConfig,
+    IlqlConfig,
     PolicyConfig,
     RewardConfig,
     SamplingConfig,
@@ -152,6 +154,10 @@ class PolicyForm(StartForm):
         "completions_per_prompt",
         "beta",
         "groups_per_step",
+        "rewards",
+        "samples_per_task",
+        "tau",
+        "cql_weight",
         "seed",
     )
 
@@ -165,12 +171,14 @@ class PolicyForm(StartForm):
             (PPO, _("PPO, against the reward model")),
             (DPO, _("DPO, on the rankings themselves")),
             (SFT, _("SFT, on the best instructions")),
+            (ILQL, _("Q-learning (ILQL), against the reward model or on the rankings")),
         ],
         help_text=_(
             "Against the reward model, several instructions are written for each task, and those above the "
             "others' mean are made likelier; RLOO weighs whole instructions, GRPO their tokens, and PPO the "
             "tokens by what it had expected of them. DPO makes preferred instructions likelier than the "
-            "others, SFT repeats the best; both are quick."
+            "others, SFT repeats the best; both are quick. Q-learning leaves the generator as it is and "
+            "learns what each next word is worth; it then writes by that."
         ),
     )
     steps = forms.IntegerField(
@@ -181,8 +189,8 @@ class PolicyForm(StartForm):
     epochs = forms.IntegerField(
         label=_("Epochs"),
         help_text=_(
-            "How often DPO and SFT go through all tasks; against the reward model, updates on the same "
-            "instructions. Empty: the default."
+            "How often DPO, SFT and Q-learning go through all tasks; against the reward model, updates on "
+            "the same instructions. Empty: the default."
         ),
     )
     learning_rate = forms.FloatField(label=_("Learning rate"), help_text=_("Empty: the algorithm's own."))
@@ -202,10 +210,36 @@ class PolicyForm(StartForm):
         label=_("Instructions a task"), initial=PolicyConfig.completions_per_prompt
     )
     beta = forms.FloatField(
-        label=_("Beta"), initial=DpoConfig.beta, help_text=_("Of DPO: the smaller, the further it goes.")
+        label=_("Beta"),
+        help_text=_(
+            "Of DPO: the smaller, the further it goes. Of Q-learning: the most that values may weigh in "
+            "writing; smaller ones are tried too. Empty: the algorithm's own."
+        ),
     )
     groups_per_step = forms.IntegerField(
         label=_("Tasks an update"), initial=DpoConfig.groups_per_step, help_text=_("Of DPO and SFT.")
+    )
+    rewards = forms.ChoiceField(
+        label=_("Rewards"),
+        initial=IlqlConfig.rewards,
+        choices=[("model", _("from the reward model")), ("rankings", _("from the rankings"))],
+        help_text=_("Of Q-learning."),
+    )
+    samples_per_task = forms.IntegerField(
+        label=_("Instructions to learn from"),
+        initial=IlqlConfig.samples_per_task,
+        help_text=_("Of Q-learning: written for each task, beside those that were ranked."),
+    )
+    tau = forms.FloatField(
+        label=_("Expectile"),
+        initial=IlqlConfig.tau,
+        help_text=_("Of Q-learning: at 0.5 a beginning is worth what follows on average, near 1 the best."),
+    )
+    cql_weight = forms.FloatField(
+        label=_("CQL weight"),
+        initial=IlqlConfig.cql_weight,
+        min_value=0,
+        help_text=_("Of Q-learning: holds down the value of words that it has not seen."),
     )
     seed = forms.IntegerField(label=_("Seed"), min_value=0, initial=PolicyConfig.seed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from annotator.plots import Plot, Series
-from rlhf.lm.configs import DPO, PPO, SFT
+from rlhf.lm.configs import DPO, ILQL, PPO, SFT
 from rlhf.models import Run
 
 
@@ -14,8 +14,10 @@ def plots_of(run: Run) -> list[Plot]:
     if run.kind == Run.Kind.REWARD:
         return _reward_plots()
     if run.kind == Run.Kind.POLICY:
-        offline = run.config.get("algorithm") in (DPO, SFT)
-        return _offline_plots(run) if offline else _policy_plots(run)
+        algorithm = run.config.get("algorithm")
+        if algorithm == ILQL:
+            return _q_learning_plots(run)
+        return _offline_plots(run) if algorithm in (DPO, SFT) else _policy_plots(run)
     if run.kind == Run.Kind.GENERATION:
         return _generation_plots()
     if run.kind == Run.Kind.SCORING:
@@ -107,6 +109,47 @@ def _offline_plots(run: Run) -> list[Plot]:
             )
         )
     return plots
+
+
+def _q_learning_plots(run: Run) -> list[Plot]:
+    """Of the texts that are rated, of the epochs over them, and of each β that is tried at the end."""
+    return [
+        Plot(
+            "q_loss",
+            _("Loss of Q and V"),
+            _("squared rewards"),
+            (Series("q_loss", _("Q")), Series("v_loss", _("V"))),
+            hint=_("Rewards have a spread of 1."),
+        ),
+        Plot(
+            "fit",
+            _("Fit"),
+            _("correlation of Q with what came of a text"),
+            (
+                Series("fit_train", _("Training")),
+                Series("fit_held_out", _("Tasks left aside")),
+            ),
+            hint=_("The epoch that fits tasks left aside best is kept."),
+        ),
+        Plot(
+            "values",
+            _("Values"),
+            _("rewards"),
+            (Series("q", _("Q")), Series("v", _("V"))),
+            hint=_(
+                "What words are worth that were written, and beginnings. Rising without end, they run away."
+            ),
+        ),
+        Plot(
+            "cql_loss",
+            _("CQL term"),
+            _("nats a token, of both twins"),
+            (Series("cql_loss", _("CQL")),),
+            hint=_("How much of Q lies on words that were not written."),
+        ),
+        Plot("beta", _("Beta"), _("weight of Q in writing"), (Series("beta", _("Beta")),)),
+        *_policy_plots(run),
+    ]
 
 
 def _policy_plots(run: Run) -> list[Plot]:

@@ -25,6 +25,7 @@ from annotator.site.celery import app
 from rlhf.lm.configs import (
     ALGORITHMS,
     DPO,
+    ILQL,
     POLICY_CONFIGS,
     EvaluationConfig,
     PolicyConfig,
@@ -119,23 +120,29 @@ def start_policy(
 ) -> Run:
     """The promoted policy (or `policy`) is fine-tuned.
 
-    Against the newest reward model (or `reward`) by a policy gradient; by DPO and SFT on the rankings
-    themselves, where a reward model only tells how reliable annotators are.
+    Against the newest reward model (or `reward`) by a policy gradient or Q-learning; by DPO and SFT on the
+    rankings themselves, where a reward model only tells how reliable annotators are. Q heads are learned anew
+    each time: where the promoted policy has some, the policy that it was made of is trained.
     """
-    policy = _checked(policy or promoted_policy(project), Checkpoint.Kind.POLICY, project)
+    policy = _checked(policy or without_q_heads(promoted_policy(project)), Checkpoint.Kind.POLICY, project)
+    if policy != without_q_heads(policy):
+        raise CannotStart(
+            _("“%(policy)s” decodes by Q heads, which nothing can be trained on. Take “%(parent)s”.")
+            % {"policy": policy, "parent": without_q_heads(policy)}
+        )
     check_model(policy.base_model)
     values = _config(POLICY_CONFIGS.get(algorithm, PolicyConfig), {"algorithm": algorithm, **(config or {})})
     reward = reward or latest_reward(project)
     if reward is not None:
         reward = _checked(reward, Checkpoint.Kind.REWARD, project)
-    elif algorithm in ALGORITHMS:
+    elif algorithm in ALGORITHMS or values.get("rewards") == "model":
         raise CannotStart(_("There is no reward model yet. Train one first."))
     training = project.prompts.for_training()
     if not training.exists():
         raise CannotStart(_("Every task is held out: there is none to train on."))
-    if algorithm not in ALGORITHMS:
+    if algorithm not in ALGORITHMS and values.get("rewards") != "model":
         judged = rankings(project).filter(comparison__prompt__is_held_out=False).exists()
-        if not judged and (algorithm == DPO or not training.exclude(reference="").exists()):
+        if not judged and (algorithm in (DPO, ILQL) or not training.exclude(reference="").exists()):
             raise CannotStart(
                 _("“%(project)s” has no rankings on training tasks yet: there is nothing to learn from.")
                 % {"project": project}
@@ -213,6 +220,13 @@ def promoted_policy(project: Project) -> Checkpoint:
     """The policy that writes completions now: the one promoted last, else the base model."""
     promoted = project.checkpoints.policies().filter(promoted_at__isnull=False, base_model=project.base_model)
     return promoted.order_by("-promoted_at", "-pk").first() or base_policy(project)
+
+
+def without_q_heads(policy: Checkpoint) -> Checkpoint:
+    """The policy that Q heads were learned on, if it has some; otherwise itself."""
+    while policy.config.get("algorithm") == ILQL and policy.parent is not None:
+        policy = policy.parent
+    return policy
 
 
 def base_policy(project: Project) -> Checkpoint:

@@ -1,7 +1,8 @@
 """Checkpoint folders: a manifest that says what is inside, and for a policy its chain of LoRA adapters.
 
-A policy checkpoint holds every adapter from the base up (`adapters/0`, `adapters/1` …), so that it needs
-nothing but the base to be loaded. Safetensors only; each folder appears whole or not at all.
+A policy checkpoint holds every adapter from the base up (`adapters/0`, `adapters/1` …), and the Q heads that
+it decodes by, if any, so that it needs nothing but the base to be loaded. Safetensors only; each folder
+appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from safetensors.torch import load_file, save_file
 from rlhf.lm.backbones import CausalLM, UnknownModel, hash_files, load_causal
 from rlhf.lm.folders import new_folder
 from rlhf.lm.lora_linear import use_whole_products
+from rlhf.lm.q_heads import QHeads, perturb, refuse_q_heads
 
 POLICY_FOLDER = "policy"  # of what a training run leaves, inside the run's
 MANIFEST = "manifest.json"
 FORMAT = 1
 ADAPTER = "adapter_model.safetensors"
+Q_HEADS = "q_heads.safetensors"
 PEFT_PREFIX = "base_model.model."  # what peft puts before the model's own names
 
 
@@ -113,33 +116,58 @@ def save_policy(
 ) -> Path:
     """Save a policy checkpoint: the chain of adapters that `lm` came with, then the new one.
 
-    `fields` (config, seed, code version …) go into the manifest. Raises FileExistsError and DiskFull.
+    `fields` (config, seed, code version …) go into the manifest. Raises FileExistsError and DiskFull, and
+    ValueError where `lm` decodes by Q heads.
     """
-    parent = lm.checkpoint
-    before = read_manifest(parent, kind="policy") if parent else None
+    refuse_q_heads(lm, "train")
     with new_folder(folder) as aside:
-        adapters: list[str] = []
-        if parent and before:
-            for name in before["adapters"]:
-                shutil.copytree(parent / name, aside / name)
-                adapters.append(name)
+        adapters = _copy_chain(lm, aside)
         adapters.append(f"adapters/{len(adapters)}")
         new = aside / adapters[-1]
         new.mkdir(parents=True)
         lora.save_pretrained(str(new))
         save_file(dict(tensors), new / ADAPTER)
-        write_manifest(
-            aside,
-            kind="policy",
-            base=before["base"] if before else lm.name,
-            weights_hash=before["weights_hash"] if before else lm.weights_hash,
-            template_hash=lm.template_hash,
-            adapters=adapters,
-            adapters_hash=hash_files([aside / name / ADAPTER for name in adapters]),
-            parent=parent.name if parent else None,
-            **fields,
-        )
+        _write_policy(aside, lm, adapters, **fields)
     return folder
+
+
+def save_q_policy(folder: Path, lm: CausalLM, heads: QHeads, beta: float, **fields: Any) -> Path:
+    """Save a policy that decodes by Q heads: the chain of adapters that `lm` came with, and the heads.
+
+    `lm` is the policy without them. Otherwise as `save_policy`.
+    """
+    refuse_q_heads(lm, "train")
+    with new_folder(folder) as aside:
+        adapters = _copy_chain(lm, aside)
+        save_file({name: tensor.contiguous() for name, tensor in heads.state_dict().items()}, aside / Q_HEADS)
+        about = {"hash": hash_files([aside / Q_HEADS]), "beta": beta, "width": heads.width}
+        _write_policy(aside, lm, adapters, q_heads=about, **fields)
+    return folder
+
+
+def _copy_chain(lm: CausalLM, aside: Path) -> list[str]:
+    """Copy the adapters that the policy came with; gives their names."""
+    if lm.checkpoint is None:
+        return []
+    names: list[str] = read_manifest(lm.checkpoint, kind="policy")["adapters"]
+    for name in names:
+        shutil.copytree(lm.checkpoint / name, aside / name)
+    return names
+
+
+def _write_policy(aside: Path, lm: CausalLM, adapters: list[str], **fields: Any) -> None:
+    before = read_manifest(lm.checkpoint, kind="policy") if lm.checkpoint else None
+    write_manifest(
+        aside,
+        kind="policy",
+        base=before["base"] if before else lm.name,
+        weights_hash=before["weights_hash"] if before else lm.weights_hash,
+        template_hash=lm.template_hash,
+        adapters=adapters,
+        adapters_hash=hash_files([aside / name / ADAPTER for name in adapters]),
+        parent=lm.checkpoint.name if lm.checkpoint else None,
+        **fields,
+    )
 
 
 def leave_policy(
@@ -170,7 +198,7 @@ def leave_policy(
 def load_policy(folder: Path, models: Path, dtype: torch.dtype | None = None) -> CausalLM:
     """Load a policy: its base, with the adapters of its chain merged in order. Raises BadCheckpoint.
 
-    The result's weights hash stands for base and adapters together.
+    Where it has Q heads they are part of its output layer. Its weights hash stands for all of this together.
     """
     manifest = read_manifest(folder, kind="policy")
     try:
@@ -193,11 +221,30 @@ def load_policy(folder: Path, models: Path, dtype: torch.dtype | None = None) ->
         dict(lm.model.named_parameters()), [_read_adapter(folder / name) for name in manifest["adapters"]]
     )
     lm.model.load_state_dict(merged, strict=False)
+    if about := manifest.get("q_heads"):
+        _put_q_heads(lm, folder / Q_HEADS, about)
+        found += f"{about['hash']}{about['beta']}"
     return dataclasses.replace(
         lm,
         checkpoint=folder,
         weights_hash=hashlib.sha256(f"{lm.weights_hash}{found}".encode()).hexdigest(),
     )
+
+
+def _put_q_heads(lm: CausalLM, path: Path, about: Mapping[str, Any]) -> None:
+    """Have the model decode by the heads of a file, if it is the one that its manifest means."""
+    try:
+        found = hash_files([path])
+    except FileNotFoundError as error:
+        raise BadCheckpoint(f"{path.parent} is damaged: {path} is missing") from error
+    if found != about["hash"]:
+        raise BadCheckpoint(f"{path.parent} is damaged: its Q heads are not those of its {MANIFEST}")
+    heads = QHeads(lm.model.get_output_embeddings().weight, width=about["width"], seed=0)
+    try:
+        heads.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise BadCheckpoint(f"the Q heads {path} do not fit the model: {error}") from error
+    perturb(lm.model, heads.requires_grad_(False), about["beta"])
 
 
 def _read_adapter(folder: Path) -> tuple[dict[str, torch.Tensor], float]:

@@ -59,7 +59,7 @@ class RewardConfig:
 RLOO, GRPO, DR_GRPO, PPO = "rloo", "grpo", "dr_grpo", "ppo"
 ALGORITHMS = (RLOO, GRPO, DR_GRPO, PPO)
 """Those that need a reward model."""
-SFT, DPO = "sft", "dpo"
+SFT, DPO, ILQL = "sft", "dpo", "ilql"
 
 
 @dataclass(frozen=True)
@@ -172,11 +172,69 @@ class DpoConfig(OfflineConfig):
     """Of the preferred texts' likelihood, added so that it does not fall along with the others'."""
 
 
-POLICY_CONFIGS: dict[str, type[PolicyConfig | SftConfig | DpoConfig]] = {
+@dataclass(frozen=True)
+class IlqlConfig:
+    """Implicit language Q-learning: Q and V heads on the frozen policy, which then decodes by them."""
+
+    algorithm: str = ILQL
+    rewards: str = "model"
+    """"model": texts are sampled and scored, pessimistically, by the reward model; "rankings": how often
+    people put a text above the others that they saw with it."""
+    samples_per_task: int = 8
+    """Texts sampled for each task to learn from, beside those that were ranked."""
+    temperature: float = 1.0
+    top_p: float = 0.95
+    """Of those samples: Q-learning may learn from texts that are not the policy's own."""
+    max_new_tokens: int = 40
+    pessimism: float = 0.5
+    """Reward = mean - pessimism * std over the reward model's heads."""
+    epochs: int = 30
+    texts_per_step: int = 48
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    width: int = 576
+    """Of the heads' hidden layer."""
+    gamma: float = 1.0
+    """Discount of a token; texts are short."""
+    td_lambda: float = 0.9
+    """0: a token learns from the value of the next state alone, as in the paper; 1: from the text's end."""
+    tau: float = 0.7
+    """The expectile that V is of Q: 0.5 the mean of the actions seen, near 1 the best of them."""
+    cql_weight: float = 0.01
+    """Of the term that keeps Q low where there are no data."""
+    cql_states: int = 128
+    """States an update, drawn at random, in which that term looks at the whole vocabulary."""
+    polyak: float = 0.05
+    """The part of the way that the slow copies of Q go at each update."""
+    check_tasks: int = 12
+    """Training tasks left aside: on them the best epoch and β are chosen. At most a fourth of all."""
+    check_samples: int = 4
+    beta: float = 16.0
+    """The largest weight of Q in decoding that is tried, after its half, quarter …; the best is kept."""
+    beta_trials: int = 5
+    kl_budget: float = 8.0
+    """Mean nats a completion; no β is kept that goes further, or that passes one of these limits:"""
+    length_drift: float = 3.0
+    """completions so many times longer or shorter than without Q,"""
+    entropy_floor: float = 0.2
+    """entropy below this part of what it was,"""
+    disagreement: float = 3.0
+    """the reward model's heads so many times further apart,"""
+    repetition: float = 0.3
+    """so much more of a completion repeating itself."""
+    save_every: int = 2
+    """Epochs between checkpoints that a killed run resumes from."""
+    sample_tasks: int = 4
+    seed: int = 0
+
+
+POLICY_CONFIGS: dict[str, type[PolicyConfig | SftConfig | DpoConfig | IlqlConfig]] = {
     **dict.fromkeys(ALGORITHMS, PolicyConfig),
     PPO: PpoConfig,
     DPO: DpoConfig,
     SFT: SftConfig,
+    ILQL: IlqlConfig,
 }
 """By the name of the algorithm, what a policy run is told."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rlhf.lm.configs import PolicyConfig
+from rlhf.lm.configs import IlqlConfig, PolicyConfig
 from rlhf.lm.metrics import words
 
 Values = Mapping[str, float]
@@ -14,8 +14,8 @@ LEAST_DISAGREEMENT = 0.1
 """Heads that differ by less than this part of the scores' spread agree, whatever they did at the start."""
 
 
-def limit_passed(config: PolicyConfig, values: Values, start: Values) -> str:
-    """Why the run must stop at a step with these values, or "". `start` are those of its first step."""
+def limit_passed(config: PolicyConfig | IlqlConfig, values: Values, start: Values) -> str:
+    """Why the run must stop at a step with these values, or "". `start`: at its first step, or β = 0."""
     if values["kl"] > config.kl_budget:
         return f"KL {values['kl']:.2f} is over the budget of {config.kl_budget:g}"
     longest, shortest = start["length"] * config.length_drift, start["length"] / config.length_drift

@@ -26,6 +26,7 @@ from rlhf.lm.data import Record, Sample, Task, refuse_held_out
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.prompting import generator_ids
+from rlhf.lm.q_heads import refuse_q_heads
 from rlhf.lm.tensors import PackedGroup, completion_logits, pack_group, sum_by_owner, token_logprobs
 from rlhf.lm.training_state import (
     hash_of,
@@ -68,11 +69,13 @@ def train(
     """Train; yield one record an update, saved in `folder` before it is given. Leaves `folder/policy`.
 
     `facts` is what else must be the same for a killed run to go on (targets, weights), as plain JSON.
-    Raises ValueError (nothing to learn from, held-out tasks), ResumeMismatch, DiskFull, FloatingPointError.
+    Raises ValueError (nothing to learn from, held-out tasks, Q heads), ResumeMismatch, DiskFull,
+    FloatingPointError.
     """
     if not groups:
         raise ValueError("there is no text to learn from")
     refuse_held_out([group.task for group in groups])
+    refuse_q_heads(policy, "train")
 
     # 1. The policy is the model with new adapters, the reference is the same with them switched off.
     weights = {name: weight.detach() for name, weight in policy.model.named_parameters()}

@@ -32,6 +32,7 @@ from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.ppo import PpoLearner
 from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.prompting import generator_ids
+from rlhf.lm.q_heads import refuse_q_heads
 from rlhf.lm.rollouts import Learner, Rollout, Score, batch_of, rollout_config, summary
 from rlhf.lm.sampling import SampledCompletion, decode
 from rlhf.lm.tensors import pack_group
@@ -65,9 +66,10 @@ def train(
 
     Record i is about the policy after i updates: the first is the untrained one, the last the one saved.
     Where `folder` holds a state, its records are given again and the run goes on from there.
-    Raises ValueError (held-out or too few tasks), ResumeMismatch, DiskFull, FloatingPointError.
+    Raises ValueError (held-out or too few tasks, Q heads), ResumeMismatch, DiskFull, FloatingPointError.
     """
     check(config, tasks)
+    refuse_q_heads(policy, "train")
 
     # 1. The policy is the model with new adapters, the reference is the same with them switched off, and
     #    the sampler is a copy that carries them merged, which decodes nearly twice as fast.

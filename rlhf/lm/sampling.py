@@ -131,7 +131,7 @@ def prefill(
     sizes = mask.sum(1)
     logits: list[torch.Tensor | None] = [None] * len(ids)
     prefix: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for size in sizes.unique().tolist():
+    for size in sorted(set(sizes.tolist())):
         which = (sizes == size).nonzero()[:, 0]
         out = lm.model(input_ids=ids[which, -size:], use_cache=True, logits_to_keep=1)
         for place, row in zip(which.tolist(), out.logits[:, -1], strict=True):
@@ -154,7 +154,7 @@ def draw(
     The second uniform is for rows whose first token lies outside the top-p nucleus: they are drawn again,
     from the nucleus alone. So few rows are ever sorted. (`torch.multinomial` takes forty times as long.)
     """
-    parts = zip(logits.split(DRAWN_TOGETHER), uniforms.split(DRAWN_TOGETHER), strict=True)
+    parts = zip(torch.split(logits, DRAWN_TOGETHER), torch.split(uniforms, DRAWN_TOGETHER), strict=True)
     tokens, logprobs = zip(*(_draw(*part, temperature, top_p) for part in parts), strict=True)
     return torch.cat(tokens), torch.cat(logprobs)
 

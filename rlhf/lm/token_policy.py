@@ -55,7 +55,7 @@ class _Figures(torch.autograd.Function):
         rows: list[tuple[torch.Tensor, ...]] = []
         pulls: list[torch.Tensor] = []  # d log π(target) / d hidden
         beside = hidden if ref_hidden is None else ref_hidden
-        parts = zip(hidden.split(ROWS), beside.split(ROWS), targets.split(ROWS), strict=True)
+        parts = zip(*(torch.split(one, ROWS) for one in (hidden, beside, targets)), strict=True)
         for states, ref_states, tokens in parts:
             logprobs = _logprobs(head, states, temperature)  # (R, V)
             ref_logprobs = logprobs if ref_hidden is None else _logprobs(head, ref_states, temperature)

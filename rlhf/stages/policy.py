@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rlhf.execution import Hold
-from rlhf.lm import dpo, policy_gradient, sft
+from rlhf.lm import dpo, policy_gradient, q_learning, sft
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import POLICY_FOLDER
-from rlhf.lm.configs import POLICY_CONFIGS, DpoConfig, SftConfig
+from rlhf.lm.configs import POLICY_CONFIGS, DpoConfig, IlqlConfig, SftConfig
 from rlhf.lm.data import Dataset, Record
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import load
@@ -16,7 +16,7 @@ from rlhf.stages.freezing import frozen
 from rlhf.stages.loading import needed, policy_of, reward_of
 from rlhf.versions import code_version
 
-KEPT = ("reward", "kl", "length", "loss", "margin", "chosen")
+KEPT = ("reward", "kl", "length", "loss", "margin", "chosen", "beta")
 """What of the last record is kept with the checkpoint, as far as the algorithm gives it."""
 
 
@@ -65,6 +65,15 @@ def records_of(run: Run, policy: CausalLM, dataset: Dataset, hold: Hold) -> Iter
             folder=folder,
             code_version=version,
         )
+    if isinstance(config, IlqlConfig):
+        return q_learning.train(
+            config,
+            policy=policy,
+            dataset=dataset,
+            score=reward_of(needed(run.reward)).score if config.rewards == "model" else None,
+            folder=folder,
+            code_version=version,
+        )
     return policy_gradient.train(
         config,
         policy=policy,
@@ -81,4 +90,8 @@ def message(record: Record) -> str:
     said = f"Step {record.step} of {record.total}: "
     if "reward" in values:
         return said + f"reward {values['reward']:.2f}, KL {values['kl']:.2f}"
-    return said + f"loss {values['loss']:.3f}"
+    if "data_reward" in values:
+        return said + f"{values['texts']:.0f} texts, reward {values['data_reward']:.2f}"
+    if "loss" in values:
+        return said + f"loss {values['loss']:.3f}"
+    return said + f"KL {values['kl']:.2f}"

@@ -151,6 +151,22 @@ def test_rankings_alone_are_enough_for_dpo(ranked: Project):
     assert "kl_coef" not in run.config
 
 
+def test_q_learning_needs_a_reward_model_or_rankings(project: Project):
+    make_prompt(project)
+    with pytest.raises(CannotStart, match="no reward model"):
+        runs.start_policy(project=project, algorithm="ilql")
+    with pytest.raises(CannotStart, match="nothing to learn"):
+        runs.start_policy(project=project, algorithm="ilql", config={"rewards": "rankings"})
+    reward = make_checkpoint(project, "reward")
+    run = runs.start_policy(project=project, algorithm="ilql")
+    assert (run.reward, run.config["beta"], run.config["tau"]) == (reward, 16, 0.7)
+
+
+def test_rankings_alone_are_enough_for_q_learning(ranked: Project):
+    run = runs.start_policy(project=ranked, algorithm="ilql", config={"rewards": "rankings"})
+    assert run.reward is None
+
+
 def test_without_rankings_only_given_instructions_can_be_learned(project: Project):
     prompt = make_prompt(project)
     for algorithm in ("dpo", "sft"):

@@ -173,7 +173,7 @@ def texts(run: Run) -> list[tuple[int, str, str]]:
     return list(run.samples.order_by("step", "prompt").values_list("step", "text", "reference_text"))
 
 
-@pytest.mark.parametrize("algorithm", ["dpo", "sft", "grpo", "dr_grpo", "ppo"])
+@pytest.mark.parametrize("algorithm", ["dpo", "sft", "grpo", "dr_grpo", "ppo", "ilql"])
 def test_every_algorithm_leaves_a_policy_that_writes(
     rewarded: Project, carry_out, settings, request, algorithm: str
 ):
@@ -190,6 +190,41 @@ def test_every_algorithm_leaves_a_policy_that_writes(
     runs.promote(run.checkpoint, user=None)
     carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 8}))
     assert Completion.objects.filter(prompt__project=rewarded, iteration=2).exists()
+
+
+SMALL_ILQL = {
+    "samples_per_task": 2,
+    "max_new_tokens": 8,
+    "epochs": 2,
+    "beta_trials": 1,
+    "check_samples": 1,
+    "kl_budget": 1000,
+    "save_every": 1,
+}
+
+
+def test_a_policy_with_q_heads_is_evaluated_and_gives_way_to_its_parent(rewarded: Project, carry_out):
+    run = carry_out(runs.start_policy(project=rewarded, algorithm="ilql", config=SMALL_ILQL))
+    policy = run.checkpoint
+    assert "beta" in policy.metrics
+    result = carry_out(runs.start_evaluation(project=rewarded, new=policy)).evaluation.result
+    assert result["kl"] >= 0
+    with pytest.raises(runs.CannotStart, match="Q heads"):
+        runs.start_policy(project=rewarded, policy=policy)
+    runs.promote(policy, user=None)
+    assert runs.promoted_policy(rewarded) == policy
+    again = runs.start_policy(project=rewarded, algorithm="dpo")
+    assert again.policy == runs.base_policy(rewarded)
+
+
+def test_a_stopped_run_of_q_learning_ends_with_the_same_numbers(rewarded: Project, carry_out, stop_after):
+    whole = carry_out(runs.start_policy(project=rewarded, algorithm="ilql", config=SMALL_ILQL))
+    run = runs.start_policy(project=rewarded, algorithm="ilql", config=SMALL_ILQL)
+    stop_after(run, 1)
+    carry_out(run)
+    assert run.attempts == 2
+    assert numbers(run) == numbers(whole)
+    assert texts(run) == texts(whole)
 
 
 def test_a_run_keeps_the_rankings_that_it_started_with(rewarded: Project, carry_out, stop_after):

@@ -7,6 +7,7 @@ from typing import Any
 
 from annotator.models import Project
 from rlhf import runs
+from rlhf.lm.config_bounds import CHOICES
 from rlhf.lm.configs import POLICY_CONFIGS, PolicyConfig
 from rlhf.management.following import RunCommand, checkpoint_named, settings_from
 from rlhf.models import Run
@@ -20,13 +21,19 @@ SETTINGS = (
     "kl_budget",
     "epochs",
     "beta",
+    "rewards",
+    "samples_per_task",
+    "tau",
+    "cql_weight",
     "groups_per_step",
     "seed",
 )
 
 
 class Command(RunCommand):
-    help = "Fine-tune the promoted policy: against the newest reward model, or on the rankings (DPO, SFT)."
+    help = (
+        "Fine-tune the promoted policy: against the newest reward model, or on the rankings (DPO, SFT, ILQL)."
+    )
 
     def add_settings(self, parser: ArgumentParser) -> None:
         parser.add_argument("--algorithm", default=PolicyConfig.algorithm, choices=list(POLICY_CONFIGS))
@@ -37,9 +44,13 @@ class Command(RunCommand):
         parser.add_argument("--kl-coef", type=float)
         parser.add_argument("--kl-budget", type=float)
         parser.add_argument(
-            "--epochs", type=int, help="through all tasks (DPO, SFT), or on the same completions"
+            "--epochs", type=int, help="through all tasks (DPO, SFT, ILQL), or on the same completions"
         )
-        parser.add_argument("--beta", type=float, help="of DPO")
+        parser.add_argument("--beta", type=float, help="of DPO; of ILQL the largest that is tried")
+        parser.add_argument("--rewards", choices=CHOICES["rewards"], help="where ILQL has its rewards from")
+        parser.add_argument("--samples-per-task", type=int, help="texts sampled for each task, of ILQL")
+        parser.add_argument("--tau", type=float, help="expectile of ILQL's values")
+        parser.add_argument("--cql-weight", type=float, help="of what ILQL never saw")
         parser.add_argument("--groups-per-step", type=int, help="tasks an update, of DPO and SFT")
         parser.add_argument("--seed", type=int)
         parser.add_argument("--policy", metavar="CHECKPOINT", help="start from this one")
