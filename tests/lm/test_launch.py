@@ -154,7 +154,7 @@ def test_the_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_interrupted_it_ends_quietly_and_goes_on(folder: Path) -> None:
-    command = [sys.executable, "-m", "rlhf.lm.policy_gradient", *rloo(folder, "broken", steps=60)]
+    command = [sys.executable, "-m", "rlhf.lm.policy_gradient", *rloo(folder, "broken", steps=5000)]
     running = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -168,5 +168,5 @@ def test_interrupted_it_ends_quietly_and_goes_on(folder: Path) -> None:
     assert said.endswith("interrupted; the same command goes on from the last saved step\n")
     assert "Traceback" not in said
     told = metrics(folder / "broken")
-    assert 2 <= len(told) < 60
+    assert 2 <= len(told) < 5000
     assert launch.saved_step(folder / "broken") in (len(told) - 1, len(told))
