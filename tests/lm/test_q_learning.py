@@ -106,11 +106,11 @@ def test_it_finds_the_oracles_values(tiny: Path, monkeypatch: pytest.MonkeyPatch
             found[text.token_ids[: place - start], text.token_ids[place - start]] = values[place]
     assert found.keys() == exact.keys()
     assert found == pytest.approx(exact, abs=0.1)
-    # The best text is the one that the greedy choices lead to.
+    # Greedy choices lead to a text as good as the best, as far as the tolerance lets choices err.
     state: State = ()
     while state not in rewards:
         state = (*state, max(process.actions, key=lambda action: found[state, action]))
-    assert rewards[state] == max(rewards.values())
+    assert rewards[state] > max(rewards.values()) - 2 * 0.1
 
 
 def test_decoding_by_q_raises_the_reward(tiny: Path, tmp_path: Path) -> None:
