@@ -5,9 +5,9 @@
 Votes are known beforehand and revealed as a rule asks for them (rlhf/lm/replay.py). The label ratio is
 how many labels a rule needs over how many random choice needs for the accuracy that it has with 70 % of
 its labels: below 1 the rule saves. Intervals are paired bootstraps over seeds. All rules train the same
-model. "best people" puts each question to whoever's η is highest in a draw of what is believed of it, "best
-half" to one of the better half: random with these shows what that alone brings. A second table says how
-well careless annotators are found, and what it is worth.
+model. "best people" puts each question to whoever's η is highest in a draw of its posterior, "best half" to
+one of the better half: random with these shows what that alone brings. A second table says how well
+careless annotators are found, and what it is worth.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ UNKNOWN = (8 / 9, 1.06)
 
 
 SHARPER = 0.5
-"""Of the standard error, in a draw: less exploring does better (rlhf/lm/trust.py has the same, and why)."""
+"""Of the standard error, in a draw: less exploring does better (so do means of four in rlhf/lm/trust.py)."""
 
 
 def is_asked(membership: Membership, annotator: User, project: Project) -> bool:

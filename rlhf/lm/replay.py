@@ -14,9 +14,10 @@ import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 
 from rlhf.lm import acquisition
+from rlhf.lm.annotator_posterior import reliability_draws
 from rlhf.lm.metrics import pair_credits
 from rlhf.lm.reward_heads import Heads, PairArrays, fit_heads, last_heads
-from rlhf.lm.trust import Trust, put_to, trust_in
+from rlhf.lm.trust import put_to
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -73,7 +74,7 @@ def replay(
             whom = rng.integers(annotators, size=len(batch))
         else:
             among = 1 if people == BEST else (annotators + 1) // 2
-            whom = put_to(_trust(pool, asked, heads), len(batch), rng, among=among)
+            whom = put_to(_believed(pool, plan, asked, heads, seed), len(batch), rng, among=among)
         asked += zip(batch, whom.tolist(), strict=True)
         open_pairs = np.setdiff1d(open_pairs, batch)
         heads = _fit(pool, plan, asked, seed)
@@ -108,9 +109,13 @@ def _fit(pool: Pool, plan: Plan, asked: Sequence[tuple[int, int]], seed: int) ->
     return last_heads(rounds)
 
 
-def _trust(pool: Pool, asked: Sequence[tuple[int, int]], heads: Heads) -> Trust:
-    scores = pool.features @ heads.weights.mean(0)
-    return trust_in(heads, scores, votes_of(pool, asked), ties="davidson", strength="graded")
+def _believed(pool: Pool, plan: Plan, asked: Sequence[tuple[int, int]], heads: Heads, seed: int) -> Floats:
+    """Draws of everybody's η. Shape: (S, A)."""
+    people = pool.votes.shape[1]
+    votes = votes_of(pool, asked)
+    return reliability_draws(
+        pool.features, votes, heads.weights, l2=plan.l2, annotators=people, seed=seed + len(asked)
+    )
 
 
 def _choose(
