@@ -7,9 +7,11 @@ within the training fold, again by prompt, so that no figure has seen its own an
 bootstraps over prompts, that of the gain over the best baseline too. "misled" is the accuracy where the
 longer one loses, r the correlation of margins with differences in log-length. "Length balanced" is blind to
 length in this sense: it is given no length, and its training pairs are weighed so that the longer one wins
-half of the time, in each third of them by the ratio of lengths, or "over all". With --lora the language
-model's middle is trained too, which takes far longer than all else. Takes every JSONL file with a prompt,
-two responses and a label.
+half of the time, in each third of them by the ratio of lengths, or "over all". "Asked" are the language
+model's states when it is asked about a response (QUESTIONS in rlhf/lm/prompting.py); rows "asked too" have
+the same means and choices with these heads beside the others. With --lora the language model's middle is
+trained too, which takes far longer than all else. Takes every JSONL file with a prompt, two responses and a
+label.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +46,8 @@ CAUSAL = ("mean", "max", "likelihood")
 DEEPER = ("mean", "max", "mean_deep", "max_deep", "end", "likelihood")
 ENCODER = ("encoder", "encoder_mean", "encoder_max")
 COUNTS = ("text", "style")
-INPUTS = (*DEEPER, *ENCODER, "text")  # what is kept on disk; style is counted anew each time
+ASKED = ("asked_good", "asked_correct", "asked_complete", "asked_clear", "asked_good_deep")
+INPUTS = (*DEEPER, *ENCODER, "text")  # kept on disk, as is ASKED; style is counted anew each time
 BASES: dict[str, tuple[str, ...]] = {
     "{lm}": CAUSAL,
     "{lm}, deeper too": DEEPER,
@@ -52,7 +56,11 @@ BASES: dict[str, tuple[str, ...]] = {
     "both + counts": (*CAUSAL, *ENCODER, *COUNTS),
     "all inputs": (*DEEPER, *ENCODER, *COUNTS),
 }
-GIVEN = ("{lm}", "{encoder}", "both + counts", "all inputs")  # with length, too
+WITH_QUESTIONS: dict[str, tuple[str, ...]] = {
+    "{lm}, asked": (*ASKED, "likelihood"),
+    "all inputs, asked too": (*DEEPER, *ASKED, *ENCODER, *COUNTS),
+}
+GIVEN = ("{lm}", "{encoder}", "both + counts", "all inputs", *WITH_QUESTIONS)  # with length, too
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,14 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fields = Fields(*(tuple(part for part in text.split(",") if part) for text in named))
     try:
         sets, refused = read_folder(options.data, fields)
-        features = Features(
-            load_causal(options.lm, options.models),
-            load_encoder(options.encoder, options.models),
-            options.cache,
-            inputs=INPUTS,
-            wording="chat",
-            completion_tokens=TOKENS,
-        )
+        lm, encoder = load_causal(options.lm, options.models), load_encoder(options.encoder, options.models)
+        whole = Features(lm, encoder, options.cache, inputs=INPUTS, wording="chat", completion_tokens=TOKENS)
+        asked = replace(whole, encoder=None, inputs=ASKED)
     except (BadSet, FileNotFoundError, UnknownModel) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -97,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BadSet as error:
             refused.append(str(error))
             continue
-        table = set_models.table_of(decided, features, Features(None, inputs=("style",)))
+        table = set_models.table_of(decided, whole, asked, Features(None, inputs=("style",)))
         prompts = len(set(table.groups))
         print(f"\n{one.name}: {len(table.outcomes)} pairs of {prompts} prompts ({one.reading})")
         found[one.name] = report(table, decided, options)
@@ -151,46 +154,50 @@ def report(table: Table, one: PreferenceSet, options: argparse.Namespace) -> dic
 
 
 def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray]]:
-    """The rows on frozen features, each when it is ready."""
-    names = {base: base.format(lm=short(options.lm), encoder=short(options.encoder)) for base in BASES}
+    """The rows on frozen features, each when it is ready: first without questions, then with them."""
+    plain: list[list[Fold]] = []
+    given: list[list[Fold]] = []
+    thirds: list[list[Fold]] = []
+    whole: list[list[Fold]] = []
 
-    def made(base: str, length: str) -> list[Fold]:
-        print(f"\r{table.name}: {names[base]}, length {length} ... ", end="", file=sys.stderr)
-        found = linear(table, BASES[base], length, options.seed)
+    def made(name: str, inputs: Sequence[str], length: str) -> list[Fold]:
+        print(f"\r{table.name}: {name}, length {length} ... ", end="", file=sys.stderr)
+        found = linear(table, inputs, length, options.seed)
         print("\r" + " " * 100 + "\r", end="", file=sys.stderr)
         return found
 
-    plain, given, even = {}, {}, {}
-    for base in BASES:
-        plain[base] = made(base, "as it is")
-        yield names[base], margins(plain[base])
-        if base in GIVEN:
-            given[base] = made(base, "given")
-            yield f"{names[base]} + length", margins(given[base])
-    every = [*plain.values(), *given.values()]
-    mean, mixed = set_models.mean(every), set_models.mixed(table, every)
-    yield "mean of these", margins(mean)
-    yield "these, weighed", margins(mixed)
-    for base in BASES:
-        even[base] = made(base, "balanced")
-        yield f"{names[base]}, length balanced", margins(even[base])
-    blind = set_models.mean(list(even.values()))
-    yield "mean of the balanced ones", margins(blind)
-    for share in (0.5, 1.0):
-        yield (
-            f"  less {share:.0%} of what length says",
-            margins(set_models.without_length(table, blind, share)),
-        )
-    over_all = set_models.mean([made(base, "balanced over all") for base in BASES])
-    yield "mean, balanced over all", margins(over_all)
-    between = set_models.mean([over_all, blind])
-    yield "mean of the two", margins(between)
-    yield (
-        "of these three, within the folds",
-        margins(set_models.least_blind(table, [over_all, between, blind])),
-    )
-    yield "all inputs, length removed", margins(made("all inputs", "removed"))
-    yield "chosen within the folds", margins(set_models.best(table, [mean, mixed, blind, *every]))
+    for more, suffix in ((BASES, ""), (WITH_QUESTIONS, ", asked too")):
+        bases = {
+            base.format(lm=short(options.lm), encoder=short(options.encoder)): (inputs, base in GIVEN)
+            for base, inputs in more.items()
+        }
+        for name, (inputs, with_length) in bases.items():
+            plain.append(made(name, inputs, "as it is"))
+            yield name, margins(plain[-1])
+            if with_length:
+                given.append(made(name, inputs, "given"))
+                yield f"{name} + length", margins(given[-1])
+        every = [*plain, *given]
+        mean, mixed = set_models.mean(every), set_models.mixed(table, every)
+        yield f"mean of these{suffix}", margins(mean)
+        yield f"these, weighed{suffix}", margins(mixed)
+        for name, (inputs, _) in bases.items():
+            thirds.append(made(name, inputs, "balanced"))
+            yield f"{name}, length balanced", margins(thirds[-1])
+            whole.append(made(name, inputs, "balanced over all"))
+        blind, over_all = set_models.mean(thirds), set_models.mean(whole)
+        yield f"mean of the balanced ones{suffix}", margins(blind)
+        for share in (0.5, 1.0):
+            less = set_models.without_length(table, blind, share)
+            yield f"  less {share:.0%} of what length says{suffix}", margins(less)
+        yield f"mean, balanced over all{suffix}", margins(over_all)
+        between = set_models.mean([over_all, blind])
+        yield f"mean of the two{suffix}", margins(between)
+        three = set_models.least_blind(table, [over_all, between, blind])
+        yield f"of these three, within the folds{suffix}", margins(three)
+        chosen = set_models.best(table, [mean, mixed, blind, *every])
+        yield f"chosen within the folds{suffix}", margins(chosen)
+    yield "all inputs, length removed", margins(made("all inputs", BASES["all inputs"], "removed"))
 
 
 def short(name: str) -> str:

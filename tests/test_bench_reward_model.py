@@ -61,6 +61,8 @@ def test_it_learns_from_a_set_with_odd_texts_and_ties(
     assert all(row["low"] <= row["accuracy"] <= row["high"] for row in found["rows"])
     assert by_name["both + counts"]["accuracy"] > 0.9
     assert by_name["chosen within the folds"]["accuracy"] > 0.9
+    assert by_name["all inputs, asked too"]["accuracy"] > 0.9
+    assert len(by_name) == len(found["rows"])  # no name twice
 
 
 @pytest.mark.parametrize(
