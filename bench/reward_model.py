@@ -33,7 +33,7 @@ import numpy as np  # noqa: E402
 import set_models  # noqa: E402
 from preference_sets import BadSet, Fields, PreferenceSet, read_folder  # noqa: E402
 from set_lora import trained  # noqa: E402
-from set_models import FOLDS, Fold, Table, folds, linear, margins  # noqa: E402
+from set_models import FOLDS, STRATA, Fold, Table, folds, margins  # noqa: E402
 
 from rlhf.lm.backbones import UnknownModel, load_causal, load_encoder  # noqa: E402
 from rlhf.lm.features import Features  # noqa: E402
@@ -61,6 +61,7 @@ WITH_QUESTIONS: dict[str, tuple[str, ...]] = {
     "all inputs, asked too": (*DEEPER, *ASKED, *ENCODER, *COUNTS),
 }
 GIVEN = ("{lm}", "{encoder}", "both + counts", "all inputs", *WITH_QUESTIONS)  # with length, too
+LENGTHS = ("as it is", "given", *STRATA)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -155,49 +156,41 @@ def report(table: Table, one: PreferenceSet, options: argparse.Namespace) -> dic
 
 def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray]]:
     """The rows on frozen features, each when it is ready: first without questions, then with them."""
-    plain: list[list[Fold]] = []
-    given: list[list[Fold]] = []
-    thirds: list[list[Fold]] = []
-    whole: list[list[Fold]] = []
-
-    def made(name: str, inputs: Sequence[str], length: str) -> list[Fold]:
-        print(f"\r{table.name}: {name}, length {length} ... ", end="", file=sys.stderr)
-        found = linear(table, inputs, length, options.seed)
-        print("\r" + " " * 100 + "\r", end="", file=sys.stderr)
-        return found
-
+    lm, encoder = short(options.lm), short(options.encoder)
+    found: dict[str, list[list[Fold]]] = {length: [] for length in LENGTHS}
     for more, suffix in ((BASES, ""), (WITH_QUESTIONS, ", asked too")):
-        bases = {
-            base.format(lm=short(options.lm), encoder=short(options.encoder)): (inputs, base in GIVEN)
-            for base, inputs in more.items()
-        }
-        for name, (inputs, with_length) in bases.items():
-            plain.append(made(name, inputs, "as it is"))
-            yield name, margins(plain[-1])
-            if with_length:
-                given.append(made(name, inputs, "given"))
-                yield f"{name} + length", margins(given[-1])
-        every = [*plain, *given]
+        heads: dict[str, dict[str, list[Fold]]] = {}
+        for base, inputs in more.items():
+            name = base.format(lm=lm, encoder=encoder)
+            print(f"\r{table.name}: {name} ... ", end="", file=sys.stderr)
+            lengths = [length for length in LENGTHS if length != "given" or base in GIVEN]
+            heads[name] = set_models.linear(table, inputs, lengths, options.seed)
+            print("\r" + " " * 100 + "\r", end="", file=sys.stderr)
+            for length in lengths:
+                found[length].append(heads[name][length])
+            yield name, margins(heads[name]["as it is"])
+            if base in GIVEN:
+                yield f"{name} + length", margins(heads[name]["given"])
+        every = [*found["as it is"], *found["given"]]
         mean, mixed = set_models.mean(every), set_models.mixed(table, every)
         yield f"mean of these{suffix}", margins(mean)
         yield f"these, weighed{suffix}", margins(mixed)
-        for name, (inputs, _) in bases.items():
-            thirds.append(made(name, inputs, "balanced"))
-            yield f"{name}, length balanced", margins(thirds[-1])
-            whole.append(made(name, inputs, "balanced over all"))
-        blind, over_all = set_models.mean(thirds), set_models.mean(whole)
-        yield f"mean of the balanced ones{suffix}", margins(blind)
+        for name, of in heads.items():
+            yield f"{name}, length balanced", margins(of["balanced"])
+        thirds, over_all = (set_models.mean(found[length]) for length in STRATA)
+        yield f"mean of the balanced ones{suffix}", margins(thirds)
         for share in (0.5, 1.0):
-            less = set_models.without_length(table, blind, share)
+            less = set_models.without_length(table, thirds, share)
             yield f"  less {share:.0%} of what length says{suffix}", margins(less)
         yield f"mean, balanced over all{suffix}", margins(over_all)
-        between = set_models.mean([over_all, blind])
+        between = set_models.mean([over_all, thirds])
         yield f"mean of the two{suffix}", margins(between)
-        three = set_models.least_blind(table, [over_all, between, blind])
+        three = set_models.least_blind(table, [over_all, between, thirds])
         yield f"of these three, within the folds{suffix}", margins(three)
-        chosen = set_models.best(table, [mean, mixed, blind, *every])
+        chosen = set_models.best(table, [mean, mixed, thirds, *every])
         yield f"chosen within the folds{suffix}", margins(chosen)
-    yield "all inputs, length removed", margins(made("all inputs", BASES["all inputs"], "removed"))
+    removed = set_models.linear(table, BASES["all inputs"], ["removed"], options.seed)
+    yield "all inputs, length removed", margins(removed["removed"])
 
 
 def short(name: str) -> str:
