@@ -7,11 +7,10 @@ within the training fold, again by prompt, so that no figure has seen its own an
 bootstraps over prompts, that of the gain over the best baseline too. "misled" is the accuracy where the
 longer one loses, r the correlation of margins with differences in log-length. "Length balanced" is blind to
 length in this sense: it is given no length, and its training pairs are weighed so that the longer one wins
-half of the time, in each third of them by the ratio of lengths, or "over all". "Asked" are the language
-model's states when it is asked about a response (QUESTIONS in rlhf/lm/prompting.py); rows "asked too" have
-the same means and choices with these heads beside the others. With --lora the language model's middle is
-trained too, which takes far longer than all else. Takes every JSONL file with a prompt, two responses and a
-label.
+half of the time, in each third of them by the ratio of lengths, or "over all". With --asked the language
+model is asked about each response too (QUESTIONS in rlhf/lm/prompting.py), and rows "asked too" have the same
+means and choices with heads on its states there beside the others; with --lora its middle is trained, which
+takes far longer than all else. Takes every JSONL file with a prompt, two responses and a label.
 """
 
 from __future__ import annotations
@@ -79,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lm", default="smollm2", help="a language model: embedded, or a folder")
     parser.add_argument("--encoder", default="minilm", help="an encoder: embedded, or a folder")
     parser.add_argument("--lora", action="store_true", help="also train the language model's middle (slow)")
+    parser.add_argument("--asked", action="store_true", help="also ask the language model about responses")
     parser.add_argument("--cache", type=Path, default=ROOT / "var/bench-features.sqlite3")
     parser.add_argument("--seed", type=int, default=0, help="of folds and bootstraps")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
@@ -89,7 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sets, refused = read_folder(options.data, fields)
         lm, encoder = load_causal(options.lm, options.models), load_encoder(options.encoder, options.models)
         whole = Features(lm, encoder, options.cache, inputs=INPUTS, wording="chat", completion_tokens=TOKENS)
-        asked = replace(whole, encoder=None, inputs=ASKED)
+        readers = [whole, Features(None, inputs=("style",))]
+        if options.asked:
+            readers.append(replace(whole, encoder=None, inputs=ASKED))
     except (BadSet, FileNotFoundError, UnknownModel) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BadSet as error:
             refused.append(str(error))
             continue
-        table = set_models.table_of(decided, whole, asked, Features(None, inputs=("style",)))
+        table = set_models.table_of(decided, *readers)
         prompts = len(set(table.groups))
         print(f"\n{one.name}: {len(table.outcomes)} pairs of {prompts} prompts ({one.reading})")
         found[one.name] = report(table, decided, options)
@@ -158,7 +160,8 @@ def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.
     """The rows on frozen features, each when it is ready: first without questions, then with them."""
     lm, encoder = short(options.lm), short(options.encoder)
     found: dict[str, list[list[Fold]]] = {length: [] for length in LENGTHS}
-    for more, suffix in ((BASES, ""), (WITH_QUESTIONS, ", asked too")):
+    families = [(BASES, ""), (WITH_QUESTIONS, ", asked too")]
+    for more, suffix in families if options.asked else families[:1]:
         heads: dict[str, dict[str, list[Fold]]] = {}
         for base, inputs in more.items():
             name = base.format(lm=lm, encoder=encoder)

@@ -34,6 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, models: Path, folder: Path) -> int:
     options = ["--data", str(data), "--lm", str(models / "lm"), "--encoder", str(models / "encoder")]
     options += ["--models", str(models), "--cache", str(folder / "cache"), "--json", str(folder / "out.json")]
+    options += ["--asked"]
     return reward_model.main(options)
 
 
