@@ -115,14 +115,19 @@ def margins(found: Sequence[Fold]) -> np.ndarray:
     return out
 
 
-def linear(table: Table, inputs: Sequence[str], length: str, seed: int) -> list[Fold]:
-    """Linear heads on these inputs; length "as it is", "given", "removed" from every input, or balanced by
-    the weights of pairs as STRATA says."""
-    found = []
+def linear(table: Table, inputs: Sequence[str], lengths: Sequence[str], seed: int) -> dict[str, list[Fold]]:
+    """Linear heads on these inputs for each way to treat length: "as it is", "given", "removed" from every
+    input, or balanced by the weights of pairs as STRATA says."""
+    found: dict[str, list[Fold]] = {length: [] for length in lengths}
     for train, test in folds(table.groups, FOLDS, seed):
-        prepared = prepare(table, inputs, length, train)
-        differences = prepared[::2] - prepared[1::2]  # (N, D)
-        found.append(head(table, differences, train, test, seed, strata=STRATA.get(length, 0)))
+        grams: dict[str, np.ndarray] = {}
+        for length in lengths:
+            way = length if length in ("given", "removed") else "as it is"
+            if way not in grams:
+                prepared = prepare(table, inputs, way, train)
+                differences = prepared[::2] - prepared[1::2]  # (N, D)
+                grams[way] = differences @ differences.T
+            found[length].append(head(table, grams[way], train, test, seed, strata=STRATA.get(length, 0)))
     return found
 
 
@@ -146,10 +151,10 @@ def prepare(table: Table, inputs: Sequence[str], length: str, train: np.ndarray)
 
 
 def head(
-    table: Table, columns: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, *, strata: int = 0
+    table: Table, gram: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, *, strata: int = 0
 ) -> Fold:
-    """A head on columns (N, D), with the penalty under which training pairs predict each other best."""
-    gram = columns @ columns.T
+    """A head on inputs whose differences have these products (N, N), with the penalty under which training
+    pairs predict each other best."""
     best = (-1.0, 0.0, np.zeros(0))
     for penalty in reversed(PENALTIES):  # of equals the strongest
         inner = np.zeros(len(train))
