@@ -7,10 +7,9 @@ within the training fold, again by prompt, so that no figure has seen its own an
 bootstraps over prompts, that of the gain over the best baseline too. "misled" is the accuracy where the
 longer one loses, r the correlation of margins with differences in log-length. "Length balanced" is blind to
 length in this sense: it is given no length, and its training pairs are weighed so that the longer one wins
-half of the time, in each third of them by the ratio of lengths, or "over all". With --asked the language
-model is asked about each response too (QUESTIONS in rlhf/lm/prompting.py), and rows "asked too" have the same
-means and choices with heads on its states there beside the others; with --lora its middle is trained, which
-takes far longer than all else. Takes every JSONL file with a prompt, two responses and a label.
+half of the time, in each third of them by the ratio of lengths, or "over all". With --lora the language
+model's middle is trained too, which takes far longer than all else. Takes every JSONL file with a prompt,
+two responses and a label.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +43,7 @@ CAUSAL = ("mean", "max", "likelihood")
 DEEPER = ("mean", "max", "mean_deep", "max_deep", "end", "likelihood")
 ENCODER = ("encoder", "encoder_mean", "encoder_max")
 COUNTS = ("text", "style")
-ASKED = ("asked_good", "asked_correct", "asked_complete", "asked_clear", "asked_good_deep")
-INPUTS = (*DEEPER, *ENCODER, "text")  # kept on disk, as is ASKED; style is counted anew each time
+INPUTS = (*DEEPER, *ENCODER, "text")  # kept on disk; style is counted anew each time
 BASES: dict[str, tuple[str, ...]] = {
     "{lm}": CAUSAL,
     "{lm}, deeper too": DEEPER,
@@ -55,11 +52,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "both + counts": (*CAUSAL, *ENCODER, *COUNTS),
     "all inputs": (*DEEPER, *ENCODER, *COUNTS),
 }
-WITH_QUESTIONS: dict[str, tuple[str, ...]] = {
-    "{lm}, asked": (*ASKED, "likelihood"),
-    "all inputs, asked too": (*DEEPER, *ASKED, *ENCODER, *COUNTS),
-}
-GIVEN = ("{lm}", "{encoder}", "both + counts", "all inputs", *WITH_QUESTIONS)  # with length, too
+GIVEN = ("{lm}", "{encoder}", "both + counts", "all inputs")  # with length, too
 LENGTHS = ("as it is", "given", *STRATA)
 
 
@@ -78,7 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lm", default="smollm2", help="a language model: embedded, or a folder")
     parser.add_argument("--encoder", default="minilm", help="an encoder: embedded, or a folder")
     parser.add_argument("--lora", action="store_true", help="also train the language model's middle (slow)")
-    parser.add_argument("--asked", action="store_true", help="also ask the language model about responses")
     parser.add_argument("--cache", type=Path, default=ROOT / "var/bench-features.sqlite3")
     parser.add_argument("--seed", type=int, default=0, help="of folds and bootstraps")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
@@ -90,8 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lm, encoder = load_causal(options.lm, options.models), load_encoder(options.encoder, options.models)
         whole = Features(lm, encoder, options.cache, inputs=INPUTS, wording="chat", completion_tokens=TOKENS)
         readers = [whole, Features(None, inputs=("style",))]
-        if options.asked:
-            readers.append(replace(whole, encoder=None, inputs=ASKED))
     except (BadSet, FileNotFoundError, UnknownModel) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -157,41 +147,39 @@ def report(table: Table, one: PreferenceSet, options: argparse.Namespace) -> dic
 
 
 def models(table: Table, options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray]]:
-    """The rows on frozen features, each when it is ready: first without questions, then with them."""
+    """The rows on frozen features, each when it is ready."""
     lm, encoder = short(options.lm), short(options.encoder)
     found: dict[str, list[list[Fold]]] = {length: [] for length in LENGTHS}
-    families = [(BASES, ""), (WITH_QUESTIONS, ", asked too")]
-    for more, suffix in families if options.asked else families[:1]:
-        heads: dict[str, dict[str, list[Fold]]] = {}
-        for base, inputs in more.items():
-            name = base.format(lm=lm, encoder=encoder)
-            print(f"\r{table.name}: {name} ... ", end="", file=sys.stderr)
-            lengths = [length for length in LENGTHS if length != "given" or base in GIVEN]
-            heads[name] = set_models.linear(table, inputs, lengths, options.seed)
-            print("\r" + " " * 100 + "\r", end="", file=sys.stderr)
-            for length in lengths:
-                found[length].append(heads[name][length])
-            yield name, margins(heads[name]["as it is"])
-            if base in GIVEN:
-                yield f"{name} + length", margins(heads[name]["given"])
-        every = [*found["as it is"], *found["given"]]
-        mean, mixed = set_models.mean(every), set_models.mixed(table, every)
-        yield f"mean of these{suffix}", margins(mean)
-        yield f"these, weighed{suffix}", margins(mixed)
-        for name, of in heads.items():
-            yield f"{name}, length balanced", margins(of["balanced"])
-        thirds, over_all = (set_models.mean(found[length]) for length in STRATA)
-        yield f"mean of the balanced ones{suffix}", margins(thirds)
-        for share in (0.5, 1.0):
-            less = set_models.without_length(table, thirds, share)
-            yield f"  less {share:.0%} of what length says{suffix}", margins(less)
-        yield f"mean, balanced over all{suffix}", margins(over_all)
-        between = set_models.mean([over_all, thirds])
-        yield f"mean of the two{suffix}", margins(between)
-        three = set_models.least_blind(table, [over_all, between, thirds])
-        yield f"of these three, within the folds{suffix}", margins(three)
-        chosen = set_models.best(table, [mean, mixed, thirds, *every])
-        yield f"chosen within the folds{suffix}", margins(chosen)
+    heads: dict[str, dict[str, list[Fold]]] = {}
+    for base, inputs in BASES.items():
+        name = base.format(lm=lm, encoder=encoder)
+        print(f"\r{table.name}: {name} ... ", end="", file=sys.stderr)
+        lengths = [length for length in LENGTHS if length != "given" or base in GIVEN]
+        heads[name] = set_models.linear(table, inputs, lengths, options.seed)
+        print("\r" + " " * 100 + "\r", end="", file=sys.stderr)
+        for length in lengths:
+            found[length].append(heads[name][length])
+        yield name, margins(heads[name]["as it is"])
+        if base in GIVEN:
+            yield f"{name} + length", margins(heads[name]["given"])
+    every = [*found["as it is"], *found["given"]]
+    mean, mixed = set_models.mean(every), set_models.mixed(table, every)
+    yield "mean of these", margins(mean)
+    yield "these, weighed", margins(mixed)
+    for name, of in heads.items():
+        yield f"{name}, length balanced", margins(of["balanced"])
+    thirds, over_all = (set_models.mean(found[length]) for length in STRATA)
+    yield "mean of the balanced ones", margins(thirds)
+    for share in (0.5, 1.0):
+        less = set_models.without_length(table, thirds, share)
+        yield f"  less {share:.0%} of what length says", margins(less)
+    yield "mean, balanced over all", margins(over_all)
+    between = set_models.mean([over_all, thirds])
+    yield "mean of the two", margins(between)
+    three = set_models.least_blind(table, [over_all, between, thirds])
+    yield "of these three, within the folds", margins(three)
+    chosen = set_models.best(table, [mean, mixed, thirds, *every])
+    yield "chosen within the folds", margins(chosen)
     removed = set_models.linear(table, BASES["all inputs"], ["removed"], options.seed)
     yield "all inputs, length removed", margins(removed["removed"])
 

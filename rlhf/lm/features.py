@@ -24,7 +24,7 @@ from rlhf.lm.covariates import likelihood_covariates, text_covariates
 from rlhf.lm.data import Task
 from rlhf.lm.encoder_states import pooled_states
 from rlhf.lm.execution import execution_covariates
-from rlhf.lm.prompting import QUESTIONS, generator_text, plain_chat_text, question_text, shorten
+from rlhf.lm.prompting import generator_text, plain_chat_text, shorten
 from rlhf.lm.style import style_covariates
 from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
 
@@ -86,8 +86,7 @@ class Features:
     @property
     def identity(self) -> dict[str, str | int | None]:
         """What the features depend on besides the text; a reward model keeps it and insists on it."""
-        asked = "".join(text for language in QUESTIONS for text in self._asked(language).values())
-        found: dict[str, str | int | None] = {
+        return {
             "version": VERSION,
             "inputs": ",".join(self.names),
             "wording": self.wording,
@@ -99,9 +98,6 @@ class Features:
             "encoder": self.encoder.name if self.encoder else None,
             "encoder_hash": self.encoder.weights_hash if self.encoder else None,
         }
-        if asked:
-            found["questions_hash"] = _hash(asked)
-        return found
 
     @property
     def width(self) -> int:
@@ -113,12 +109,8 @@ class Features:
         """The features of completions, from the cache as far as they are there. Shape: (N, width)."""
         prompts = {task: self._prompt(task) for task in dict.fromkeys(t for t, _ in items)}
         models = json.dumps(self.identity, sort_keys=True)
-        asked = {language: self._asked(language).values() for language in {task.language for task in prompts}}
         read = {task: prompt + self._tried(task) for task, prompt in prompts.items()}
-        keys = {
-            (task, text): _hash("\0".join((models, read[task], *asked[task.language], text)))
-            for task, text in dict.fromkeys(items)
-        }
+        keys = {(t, text): _hash(f"{models}\0{read[t]}\0{text}") for t, text in dict.fromkeys(items)}
         rows = self._read(list(keys.values()))
         missing = {item: prompts[item[0]] for item, key in keys.items() if key not in rows}
         if missing:
@@ -160,12 +152,10 @@ class Features:
         of_prompt: dict[str, list[int]] = {}
         for number, prompt in enumerate(prompts.values()):
             of_prompt.setdefault(prompt, []).append(number)
-        items = list(prompts)
-        asked = {language: self._asked(language) for language in {task.language for task, _ in items}}
+        texts = [text for _, text in prompts]
         parts = self.groups
         layers = lm.model.config.num_hidden_layers
-        shares = {name: share for name, (share, _) in (named.STATES | named.ASKED).items() if name in parts}
-        depth = {name: round(share * layers) for name, share in shares.items()}
+        depth = {name: round(named.STATES[name][0] * layers) for name in parts if name in named.STATES}
         # The last layer's state comes after the last norm, which is what -1 gives.
         wanted = sorted({-1 if d == layers else d for d in depth.values()} | {-1})
         end = lm.tokenizer.eos_token_id
@@ -174,28 +164,23 @@ class Features:
         for prompt, numbers in of_prompt.items():
             tree = TokenTree()
             before = tree.add(_tokens(lm, prompt))[-1]
-            places: dict[int, tuple[int, list[int], int, dict[str, int]]] = {}
+            places: dict[int, tuple[int, list[int], int]] = {}
             for number in numbers:
-                task, text = items[number]
-                own = tree.add(_tokens(lm, shorten(lm.tokenizer, text, self.completion_tokens)), after=before)
-                (last,) = tree.add([end], after=own[-1] if own else before)
-                questions = asked[task.language].items()
-                answers = {q: tree.add(_tokens(lm, words), after=last)[-1] for q, words in questions}
-                places[number] = (before, own, last, answers)
+                own = tree.add(
+                    _tokens(lm, shorten(lm.tokenizer, texts[number], self.completion_tokens)), after=before
+                )
+                last = tree.add([end], after=own[-1] if own else before)
+                places[number] = (before, own, last[0])
             trees.append(tree)
             nodes.append(places)
         for batch in batches(trees, tokens=BATCH_TOKENS):
             found = hidden_states(lm, [trees[place] for place in batch], layers=wanted)
             states = dict(zip(wanted, found, strict=True))  # of (B, T, H)
             for row, place in enumerate(batch):
-                for number, (before, own, ending, answers) in nodes[place].items():
+                for number, (before, own, ending) in nodes[place].items():
                     for name, d in depth.items():
                         at = states[-1 if d == layers else d][row]
-                        if name in named.ASKED:
-                            out[number, parts[name]] = _pool("end", at, own, answers[named.ASKED[name][1]])
-                        else:
-                            how = named.STATES[name][1]
-                            out[number, parts[name]] = _pool(how, at, own or [before], ending)
+                        out[number, parts[name]] = _pool(named.STATES[name][1], at, own or [before], ending)
                     if "likelihood" in parts:
                         heads = states[-1][row, [before, *own]]
                         tokens = [trees[place].ids[node] for node in (*own, ending)]
@@ -213,13 +198,6 @@ class Features:
         if self.wording == "generator":
             return generator_text(self.lm.tokenizer, task)
         return plain_chat_text(self.lm.tokenizer, task, CHAT_TOKENS)
-
-    def _asked(self, language: str) -> dict[str, str]:
-        """The questions that inputs ask about a completion, as they stand after it."""
-        if self.lm is None:
-            return {}
-        questions = dict.fromkeys(named.ASKED[name][1] for name in self.names if name in named.ASKED)
-        return {question: question_text(self.lm.tokenizer, question, language) for question in questions}
 
     def _read(self, keys: Sequence[str]) -> dict[str, Matrix]:
         if self.cache is None or not self.cache.exists():

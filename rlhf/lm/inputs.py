@@ -27,21 +27,12 @@ STATES = {
     "mean_final": (1.0, "mean"),
     "last_final": (1.0, "last"),
 }
-# The generator's state before it would answer a question (prompting.QUESTIONS) about the completion: the
-# share of its layers, and the question.
-ASKED = {
-    "asked_good": (0.6, "good"),
-    "asked_correct": (0.6, "correct"),
-    "asked_complete": (0.6, "complete"),
-    "asked_clear": (0.6, "clear"),
-    "asked_good_deep": (0.75, "good"),
-}
 ENCODED = ("encoder", "encoder_mean", "encoder_max")
-NAMES = (*STATES, *ASKED, "likelihood", *ENCODED, "text", "style", "execution")
+NAMES = (*STATES, "likelihood", *ENCODED, "text", "style", "execution")
 """All inputs, in the order in which they stand in a row."""
 DEFAULT = ("mean", "max", "likelihood", *ENCODED, "text")
 """What a reward model reads unless told otherwise, as far as the models for it are given."""
-GENERATOR = frozenset({*STATES, *ASKED, "likelihood", "execution"})
+GENERATOR = frozenset({*STATES, "likelihood", "execution"})
 COUNTED = {
     "likelihood": len(LIKELIHOOD),
     "text": len(TEXT),
@@ -78,7 +69,7 @@ def groups(names: Sequence[str], *, hidden: int, encoder: int) -> dict[str, slic
     """Which columns each input has, for a generator and an encoder of these widths."""
     found, start = {}, 0
     for name in names:
-        if name in STATES or name in ASKED:
+        if name in STATES:
             width = hidden
         elif name in ENCODED:
             width = encoder

@@ -44,30 +44,9 @@ WORDS = {
 }
 
 
-# About a completion, put after it as a user's next turn. They were written down before any was tried.
-QUESTIONS = {
-    "en": {
-        "good": "Is this a good answer? Say yes or no.",
-        "correct": "Is everything in this answer correct? Say yes or no.",
-        "complete": "Does this answer do all that was asked for? Say yes or no.",
-        "clear": "Is this answer clear and to the point? Say yes or no.",
-    },
-    "zh-hans": {
-        "good": "这个回答好吗？请说是或否。",
-        "correct": "这个回答的内容全都正确吗？请说是或否。",
-        "complete": "这个回答做到了要求的全部内容吗？请说是或否。",
-        "clear": "这个回答清楚、切题吗？请说是或否。",
-    },
-}
-
-
 def words_for(language: str) -> dict[str, str]:
     """The wording of a language; any Chinese is written in simplified, anything else in English."""
-    return WORDS[_wording(language)]
-
-
-def _wording(language: str) -> str:
-    return "zh-hans" if language.lower().startswith("zh") else "en"
+    return WORDS["zh-hans" if language.lower().startswith("zh") else "en"]
 
 
 def generator_messages(task: Task, tokenizer: Any = None) -> list[dict[str, str]]:
@@ -129,17 +108,6 @@ def plain_chat_text(tokenizer: Any, task: Task, tokens: int) -> str:
     """The task's text, cut to so many tokens, as a user's turn that the completion answers."""
     content = shorten(tokenizer, task.text, tokens)
     return chat_text(tokenizer, [{"role": "user", "content": content}])
-
-
-def question_text(tokenizer: Any, question: str, language: str) -> str:
-    """What comes between the token that ends a completion and the answer to one of QUESTIONS about it."""
-    messages = [
-        {"role": "user", "content": "-"},
-        {"role": "assistant", "content": "<completion>"},
-        {"role": "user", "content": QUESTIONS[_wording(language)][question]},
-    ]
-    after = chat_text(tokenizer, messages).rpartition("<completion>")[2]
-    return after.removeprefix(tokenizer.eos_token)
 
 
 def shorten(tokenizer: Any, text: str, tokens: int) -> str:

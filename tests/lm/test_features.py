@@ -14,8 +14,8 @@ from rlhf.lm.covariates import likelihood_covariates, text_covariates
 from rlhf.lm.data import Example, Task
 from rlhf.lm.encoder_states import pooled_states
 from rlhf.lm.features import Features
-from rlhf.lm.inputs import ASKED, DEFAULT
-from rlhf.lm.prompting import QUESTIONS, generator_text
+from rlhf.lm.inputs import DEFAULT
+from rlhf.lm.prompting import generator_text
 from tests.tiny import make_tiny_encoder, make_tiny_model
 
 SHORT = Task(id="s", text="Sort.")
@@ -68,45 +68,6 @@ def test_inputs_can_be_chosen_and_keep_their_values(features: Features) -> None:
         dataclasses.replace(features, inputs=("size",))
     with pytest.raises(ValueError, match="'encoder' needs an encoder"):
         dataclasses.replace(features, encoder=None, inputs=("encoder",))
-
-
-@pytest.mark.parametrize("wording", ["generator", "chat"])
-def test_what_it_would_answer_to_questions_is_read_as_in_a_chat_of_its_own(
-    features: Features, wording: str
-) -> None:
-    """Five inputs, of four questions, after three completions that share two prompts."""
-    asked = dataclasses.replace(features, encoder=None, inputs=(*ASKED, "end"), wording=wording)
-    lm = asked.lm
-    assert lm is not None
-    items = [(LONG, "Reply."), (LONG, "Write one word."), (CHINESE, "")]
-    rows = asked.of(items)
-    for (task, text), row in zip(items, rows, strict=True):
-        for name, (share, question) in ASKED.items():
-            end = f"{text}<|im_end|>\n<|im_start|>user\n{QUESTIONS[task.language][question]}<|im_end|>\n"
-            chat = asked._prompt(task) + end + "<|im_start|>assistant\n"
-            ids = lm.tokenizer(chat, add_special_tokens=False, return_tensors="pt")["input_ids"]
-            with torch.no_grad():
-                states = lm.model(ids, output_hidden_states=True).hidden_states[round(share * 2)]
-            np.testing.assert_allclose(row[asked.groups[name]], states[0, -1].numpy(), atol=1e-4)
-    alone = dataclasses.replace(asked, inputs=("end",))
-    np.testing.assert_allclose(alone.of(items), rows[:, asked.groups["end"]], atol=1e-4)
-    for item, row in zip(items, rows, strict=True):
-        np.testing.assert_allclose(asked.of([item])[0], row, atol=1e-4)
-
-
-def test_other_questions_or_another_language_are_not_taken_from_the_cache(
-    features: Features, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = dataclasses.replace(features, inputs=("asked_good",), wording="chat", cache=tmp_path / "cache")
-    english = dataclasses.replace(SHORT, language="en")
-    before, plain = asked.identity, features.identity
-    (row,) = asked.of([(english, "Sort.")])
-    (chinese,) = asked.of([(dataclasses.replace(english, language="zh-hans"), "Sort.")])
-    assert np.abs(row - chinese).max() > 0.01
-    monkeypatch.setitem(QUESTIONS["en"], "good", "Is it short?")
-    assert asked.identity != before
-    assert features.identity == plain  # what asks nothing keeps what it has
-    assert np.abs(asked.of([(english, "Sort.")])[0] - row).max() > 0.01
 
 
 def test_an_encoder_alone_is_enough(features: Features) -> None:

@@ -16,13 +16,6 @@ def test_columns_stand_in_one_order_whatever_is_named_first() -> None:
         "encoder": slice(4, 7),
         "text": slice(7, 22),
     }
-    asked = chosen(("likelihood", "asked_good_deep", "end", "asked_good"), lm=True, encoder=False)
-    assert groups(asked, hidden=4, encoder=0) == {
-        "end": slice(0, 4),
-        "asked_good": slice(4, 8),
-        "asked_good_deep": slice(8, 12),
-        "likelihood": slice(12, 18),
-    }
     assert chosen(None, lm=True, encoder=False) == ("mean", "max", "likelihood", "text")
     with pytest.raises(ValueError, match="at least one"):
         chosen((), lm=True, encoder=True)

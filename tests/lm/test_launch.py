@@ -158,6 +158,7 @@ def test_interrupted_it_ends_quietly_and_goes_on(folder: Path) -> None:
     running = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a background
     )  # fmt: skip
     assert running.stdout
     while not running.stdout.readline().startswith("step 1 "):

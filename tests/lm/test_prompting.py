@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from rlhf.lm import prompting
 from rlhf.lm.backbones import CausalLM, load_causal
 from rlhf.lm.data import Example, Task
-from rlhf.lm.prompting import clean_completion, executor_text, generator_text, question_text, shorten
+from rlhf.lm.prompting import clean_completion, executor_text, generator_text, shorten
 from tests.tiny import make_tiny_model
 
 TASK = Task(
@@ -44,16 +43,6 @@ def test_chinese_tasks_are_asked_in_chinese(lm: CausalLM) -> None:
     assert "任务：整理邮件" in text
     assert "Task" not in text
     assert "输入：丙" in executor_text(lm.tokenizer, "写一个字", "丙", "zh-hans")
-
-
-def test_a_question_follows_the_token_that_ends_a_completion(lm: CausalLM) -> None:
-    text = question_text(lm.tokenizer, "good", "en")
-    asked = "Is this a good answer? Say yes or no."
-    assert text == f"\n<|im_start|>user\n{asked}<|im_end|>\n<|im_start|>assistant\n"
-    assert "这个回答好吗" in question_text(lm.tokenizer, "good", "zh-cn")
-    without = SimpleNamespace(chat_template=None, eos_token="</s>")
-    assert question_text(without, "good", "en") == f"\n\n{asked}\n\n"
-    assert {*prompting.QUESTIONS["en"]} == {*prompting.QUESTIONS["zh-hans"]}
 
 
 def test_a_task_of_examples_alone_has_no_empty_description(lm: CausalLM) -> None:
