@@ -13,7 +13,7 @@ from policy_data import MAX_NEW_TOKENS, Prepared
 
 from rlhf.lm import dpo, policy_gradient, sft
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.configs import DpoConfig, PolicyConfig, SftConfig
+from rlhf.lm.configs import POLICY_CONFIGS, DpoConfig, SftConfig
 from rlhf.lm.data import Record, Task
 
 Settings = dict[str, Any]
@@ -23,12 +23,12 @@ Trainer = Callable[[CausalLM, Prepared, Settings, Path], Iterator[Record]]
 def policy_gradients(
     algorithm: str, base: CausalLM, prepared: Prepared, settings: Settings, folder: Path
 ) -> Iterator[Record]:
-    """RLOO, GRPO and Dr. GRPO against the pessimistic reward."""
+    """RLOO, GRPO, Dr. GRPO and PPO against the pessimistic reward."""
 
     def score(items: list[tuple[Task, str]]) -> tuple[np.ndarray, np.ndarray]:
         return prepared.reward.score(items)
 
-    defaults = PolicyConfig(
+    defaults = POLICY_CONFIGS[algorithm](
         algorithm=algorithm, steps=48, max_new_tokens=MAX_NEW_TOKENS, save_every=8, sample_every=16
     )
     config = dataclasses.replace(defaults, **settings)
@@ -53,6 +53,7 @@ TRAINERS: dict[str, Trainer] = {
     "sft": demonstrations,
     "rloo": lambda *given: policy_gradients("rloo", *given),
     "grpo": lambda *given: policy_gradients("grpo", *given),
+    "ppo": lambda *given: policy_gradients("ppo", *given),
     "dpo": preferences,
 }
 

@@ -63,6 +63,17 @@ def pack_group(prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> P
 
 def completion_logits(model: Any, group: PackedGroup) -> torch.Tensor:
     """Logits at the completion tokens alone, float32, with gradient. Shape: (N, V)."""
+    return logits_of(model, completion_states(model, group))
+
+
+def logits_of(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """Logits of what `completion_states` gave, float32. Shapes: (N, H) -> (N, V)."""
+    logits: torch.Tensor = model.get_output_embeddings()(states)
+    return logits.float()
+
+
+def completion_states(model: Any, group: PackedGroup) -> torch.Tensor:
+    """The last hidden states from which the completion tokens are predicted, with gradient. Shape: (N, H)."""
     device = model.device
     mask = torch.zeros(group.sees.shape, dtype=model.dtype)
     mask = mask.masked_fill_(~group.sees, torch.finfo(model.dtype).min)
@@ -72,8 +83,8 @@ def completion_logits(model: Any, group: PackedGroup) -> torch.Tensor:
         attention_mask=mask[None, None].to(device),  # (1, 1, T, T), added to the attention scores
         use_cache=False,
     ).last_hidden_state[0]  # (T, H)
-    logits: torch.Tensor = model.get_output_embeddings()(hidden[group.nodes.to(device)])
-    return logits.float()
+    states: torch.Tensor = hidden[group.nodes.to(device)]
+    return states
 
 
 def token_logprobs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -46,13 +46,17 @@ def test_one_process_does_all_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("algorithm", "kind", "module"),
-    [("rloo", PolicyConfig, policy_gradient), ("dpo", DpoConfig, dpo)],
+    [
+        ("rloo", PolicyConfig, policy_gradient),
+        ("ppo", PolicyConfig, policy_gradient),
+        ("dpo", DpoConfig, dpo),
+    ],
 )
 def test_two_processes_end_with_the_numbers_of_one(
     algorithm: str, kind: type, module: Any, tmp_path: Path
 ) -> None:
     # Three tasks a step: the processes have unequal parts.
-    if algorithm == "rloo":
+    if algorithm != "dpo":
         changes = {"algorithm": algorithm, "epochs": 2, "prompts_per_step": 3, "steps": 2}
     else:
         changes = {"groups_per_step": 3, "epochs": 2, "learning_rate": 1e-2}

@@ -173,12 +173,12 @@ def texts(run: Run) -> list[tuple[int, str, str]]:
     return list(run.samples.order_by("step", "prompt").values_list("step", "text", "reference_text"))
 
 
-@pytest.mark.parametrize("algorithm", ["dpo", "sft", "grpo", "dr_grpo"])
+@pytest.mark.parametrize("algorithm", ["dpo", "sft", "grpo", "dr_grpo", "ppo"])
 def test_every_algorithm_leaves_a_policy_that_writes(
     rewarded: Project, carry_out, settings, request, algorithm: str
 ):
     small = {"max_new_tokens": 8, "sample_tasks": 1}
-    small |= {"steps": 1} if "grpo" in algorithm else {"epochs": 1}
+    small |= {"epochs": 1} if algorithm in ("dpo", "sft") else {"steps": 1}
     run = runs.start_policy(project=rewarded, algorithm=algorithm, config=small)
     request.addfinalizer(lambda: shutil.rmtree(settings.VAR / run.folder))  # its number comes again
     shutil.rmtree(settings.VAR / run.folder, ignore_errors=True)
