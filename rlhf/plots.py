@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from annotator.plots import Plot, Series
-from rlhf.lm.configs import DPO, SFT
+from rlhf.lm.configs import DPO, PPO, SFT
 from rlhf.models import Run
 
 
@@ -148,6 +148,30 @@ def _policy_plots(run: Run) -> list[Plot]:
             _("of what an instruction says, said before"),
             (Series("repetition", _("Repetition")),),
             hint=_("A way of gaming the reward that people see at once."),
+            percent=True,
+        ),
+        *(_value_plots() if run.config.get("algorithm") == PPO else []),
+    ]
+
+
+def _value_plots() -> list[Plot]:
+    return [
+        Plot(
+            "explained",
+            _("Value head"),
+            _("of the rewards' variance"),
+            (Series("explained_variance", _("Explained")),),
+            hint=_(
+                "How much of an instruction's reward PPO had expected; at or below zero it knows nothing yet."
+            ),
+            percent=True,
+        ),
+        Plot(
+            "clipped",
+            _("Clipped"),
+            _("of the tokens, in the last epoch"),
+            (Series("clip_fraction", _("Share")),),
+            hint=_("Much of it: the learning rate or the number of epochs is too high."),
             percent=True,
         ),
     ]

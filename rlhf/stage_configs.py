@@ -15,6 +15,7 @@ Config = TypeVar("Config")
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "completions_per_task": (1, 64),
+    "best_of": (1, 64),
     "completions_per_prompt": (2, 64),
     "prompts_per_step": (1, 256),
     "temperature": (0.01, 2),
@@ -25,6 +26,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "steps": (1, 100_000),
     "learning_rate": (1e-8, 1),
     "clip_coef": (0.01, 1),
+    "gamma": (0, 1),
+    "gae_lambda": (0, 1),
+    "value_learning_rate": (1e-8, 1),
+    "value_clip": (1e-3, 1000),
     "kl_budget": (0.01, 1000),
     "beta": (1e-3, 100),
     "epochs": (1, 1000),

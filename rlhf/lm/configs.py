@@ -13,6 +13,11 @@ class SamplingConfig:
     """How completions are written."""
 
     completions_per_task: int = 4
+    best_of: int = 1
+    """Candidates written for each completion that is kept: the ones kept are those that the reward model
+    scores highest. 1 keeps all."""
+    pessimism: float = 0.5
+    """That score is mean - pessimism * std over the reward model's heads."""
     temperature: float = 0.8
     """At 1 without a cut the embedded model writes noise."""
     top_p: float = 0.95
@@ -51,8 +56,9 @@ class RewardConfig:
     seed: int = 0
 
 
-RLOO, GRPO, DR_GRPO = "rloo", "grpo", "dr_grpo"
-ALGORITHMS = (RLOO, GRPO, DR_GRPO)
+RLOO, GRPO, DR_GRPO, PPO = "rloo", "grpo", "dr_grpo", "ppo"
+ALGORITHMS = (RLOO, GRPO, DR_GRPO, PPO)
+"""Those that need a reward model."""
 SFT, DPO = "sft", "dpo"
 
 
@@ -61,7 +67,7 @@ class PolicyConfig:
     """A policy gradient on LoRA adapters against a reward model."""
 
     algorithm: str = RLOO
-    """"rloo" (a completion is one action), "grpo" or "dr_grpo" (each token is one): policy_losses.py."""
+    """"rloo" (a completion is one action), "grpo" or "dr_grpo" (each token is one): group_learner.py."""
     steps: int = 16
     prompts_per_step: int = 8
     completions_per_prompt: int = 6
@@ -70,8 +76,8 @@ class PolicyConfig:
     """Rollouts are sampled from the policy itself: no cut, so that their probabilities are true."""
     learning_rate: float = 2e-4
     kl_coef: float = 0.03
-    """Weight of the KL penalty to the reference. RLOO takes it off the reward, for each nat of a completion;
-    GRPO adds it to the loss, for each nat of a token."""
+    """Weight of the KL penalty to the reference. RLOO and PPO take it off the reward, for each nat of a
+    completion; GRPO adds it to the loss, for each nat of a token."""
     kl_budget: float = 8.0
     """Mean nats a completion; the run stops before it goes further away than this."""
     length_drift: float = 3.0
@@ -97,6 +103,28 @@ class PolicyConfig:
     sample_every: int = 4
     """Steps between two such samples; the first and the last step always have them."""
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class PpoConfig(PolicyConfig):
+    """PPO: each token is an action, judged against what a value head expected."""
+
+    algorithm: str = PPO
+    epochs: int = 4
+    learning_rate: float = 1e-4
+    gamma: float = 1.0
+    """Discount a token: 1, since a completion's reward comes at its end and a longer one owes nothing."""
+    gae_lambda: float = 0.95
+    """Between one step of the value head (0) and the whole completion's outcome (1)."""
+    whiten: bool = True
+    """Bring advantages to mean 0 and variance 1 over the tokens of a step."""
+    value_learning_rate: float = 1e-3
+    value_coef: float = 0.1
+    """Weight of the value loss."""
+    value_clip: float = 0.2
+    """How far a value may go in one step from what it was before the value loss stops pulling."""
+    shared_trunk: bool = False
+    """Let the value loss train the adapters too. Otherwise they learn from the reward alone."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +174,7 @@ class DpoConfig(OfflineConfig):
 
 POLICY_CONFIGS: dict[str, type[PolicyConfig | SftConfig | DpoConfig]] = {
     **dict.fromkeys(ALGORITHMS, PolicyConfig),
+    PPO: PpoConfig,
     DPO: DpoConfig,
     SFT: SftConfig,
 }

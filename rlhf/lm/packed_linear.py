@@ -22,7 +22,7 @@ def packed_weights(model: nn.Module) -> Iterator[None]:
     layers = [module for module in model.modules() if type(module) is nn.Linear and _can(module.weight)]
     for layer in layers:
         weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None)
-        layer.forward = functools.partial(_linear, weight=weight, bias=layer.bias)
+        layer.forward = functools.partial(_linear, weight=weight, bias=layer.bias)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -31,7 +31,8 @@ def packed_weights(model: nn.Module) -> Iterator[None]:
 
 
 def _can(weight: torch.Tensor) -> bool:
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    available: Any = torch.backends.mkldnn.is_available
+    if weight.device.type != "cpu" or not available():
         return False
     native: Any = torch.ops.mkldnn._is_mkldnn_bf16_supported
     return weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and bool(native()))

@@ -1,7 +1,7 @@
-"""RLOO, GRPO and Dr. GRPO: fine-tune the generator against a score, with LoRA adapters.
+"""Policy gradients: fine-tune the generator against a score, with LoRA adapters.
 
-One loop, to be read from top to bottom; the three differ in the last lines of `learn`, and policy_losses.py.
-Left out: a value head and a learned KL coefficient.
+One loop, to be read from top to bottom. What is learned from a step's completions is the algorithm's:
+group_learner.py (RLOO, GRPO, Dr. GRPO) or ppo.py. Left out: a learned KL coefficient.
 """
 
 from __future__ import annotations
@@ -10,31 +10,25 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from peft import set_peft_model_state_dict
 
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
-from rlhf.lm.configs import ALGORITHMS, GRPO, RLOO, PolicyConfig, SamplingConfig
+from rlhf.lm.configs import ALGORITHMS, POLICY_CONFIGS, PolicyConfig, PpoConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
-from rlhf.lm.guards import limit_passed, repetition
-from rlhf.lm.policy_losses import (
-    clipped_loss,
-    group_relative,
-    leave_one_out,
-    token_loss,
-)
+from rlhf.lm.group_learner import GroupLearner
+from rlhf.lm.guards import limit_passed
 from rlhf.lm.policy_samples import beside, put_into, write
+from rlhf.lm.ppo import PpoLearner
 from rlhf.lm.prompting import generator_ids
-from rlhf.lm.sampling import SampledCompletion, decode
-from rlhf.lm.tensors import PackedGroup, completion_states, pack_group, sum_by_owner
-from rlhf.lm.token_policy import token_figures
+from rlhf.lm.rollouts import Learner, Rollout, Score, batch_of, rollout_config, summary
+from rlhf.lm.sampling import decode
+from rlhf.lm.tensors import pack_group
 from rlhf.lm.training_state import (
     hash_of,
     load_state,
@@ -48,27 +42,6 @@ from rlhf.lm.training_state import (
     under_prefix,
     with_prefix,
 )
-
-Score = Callable[[list[tuple[Task, str]]], tuple[np.ndarray, np.ndarray]]
-"""Mean and standard deviation over the reward model's heads, in units of its spread on training texts."""
-
-
-@dataclass
-class Rollout:
-    """One prompt's G completions, their rewards (G,), and what the first epoch adds.
-
-    `advantages` are (G,), `old_logprobs` (G,) of completions or, for GRPO, (N,) of their tokens.
-    """
-
-    packed: PackedGroup
-    rewards: torch.Tensor  # before the KL penalty
-    advantages: torch.Tensor | None = None
-    old_logprobs: torch.Tensor | None = None
-
-    @property
-    def useful(self) -> bool:
-        """Whether the rewards differ: where they are all equal there is nothing to learn from."""
-        return float(self.rewards.max() - self.rewards.min()) > 1e-6
 
 
 def train(
@@ -95,7 +68,10 @@ def train(
     model = add_lora(policy.model, lora_r=config.lora_r, lora_alpha=config.lora_alpha, seed=config.seed)
     try:
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
+        learner = learner_of(config, model)
+        optimizer = torch.optim.AdamW(
+            [{"params": parameters}, *learner.parameters()], lr=config.learning_rate, weight_decay=0.0
+        )
 
         reading = {"max_new_tokens": config.max_new_tokens, "seed": config.seed}
         scale = config.lora_alpha / config.lora_r
@@ -111,6 +87,7 @@ def train(
         if state:
             set_peft_model_state_dict(model, under_prefix("adapter", state.tensors))
             restore_optimizer(optimizer, under_prefix("optimizer", state.tensors))
+            learner.restore(under_prefix("learner", state.tensors))
             kept, best_step = under_prefix("kept", state.tensors), state.facts["best_step"]
             records = [record_from_json(row) for row in state.facts["records"]]
             stopped = state.facts["stopped"]
@@ -147,9 +124,7 @@ def train(
             for epoch in range(1 if last else config.epochs):
                 optimizer.zero_grad()
                 with torch.set_grad_enabled(not last):
-                    measures = [
-                        learn(model, rollout, config, share=1 / rewards.numel()) for rollout in useful
-                    ]
+                    measures = learner.learn(model, useful, epoch=epoch, completions=rewards.numel())
                 if epoch == 0:
                     values = summary(groups, means, stds, rewards, useful, measures, records)
                     passed = limit_passed(config, values, records[0].values if records else values)
@@ -157,8 +132,11 @@ def train(
                 if stopped or last or not useful:
                     break
 
-                # 6. One update.
-                grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
+                # 6. One update. What else the algorithm trains is clipped apart, not to shorten this one.
+                grad_norm, *_ = [
+                    float(torch.nn.utils.clip_grad_norm_(part["params"], config.max_grad_norm))
+                    for part in optimizer.param_groups
+                ]
                 if not math.isfinite(grad_norm):
                     raise FloatingPointError(f"step {step}: the gradient is {grad_norm}; lower learning_rate")
                 optimizer.step()
@@ -176,7 +154,7 @@ def train(
             if last or stopped or step % config.sample_every == 0:
                 samples = beside(shown, write(sampler, shown, **reading), reference_texts)
             tokens = sum(len(c.token_ids) for group in groups for c in group)
-            values |= {
+            values |= learner.figures() | {
                 "grad_norm": grad_norm,
                 "tokens_per_s": tokens / sampling_seconds,
                 "sampling_seconds": sampling_seconds,
@@ -190,7 +168,8 @@ def train(
                     step=step,
                     tensors=with_prefix("adapter", adapter_tensors(model))
                     | with_prefix("kept", kept)
-                    | with_prefix("optimizer", optimizer_tensors(optimizer)),
+                    | with_prefix("optimizer", optimizer_tensors(optimizer))
+                    | with_prefix("learner", learner.tensors()),
                     facts={
                         "identity": run,
                         "stopped": stopped,
@@ -208,10 +187,19 @@ def train(
         model.unload()  # the caller's model is again what it was
 
 
+def learner_of(config: PolicyConfig, model: Any) -> Learner:
+    """The algorithm that the config names."""
+    if isinstance(config, PpoConfig):
+        return PpoLearner(config, width=model.config.hidden_size, device=model.device)
+    return GroupLearner(config)
+
+
 def check(config: PolicyConfig, tasks: Sequence[Task]) -> None:
     """Refuse what cannot be trained on."""
     if config.algorithm not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {config.algorithm!r}; there are {', '.join(ALGORITHMS)}")
+    if POLICY_CONFIGS[config.algorithm] is not type(config):
+        raise ValueError(f"a {type(config).__name__} is not what {config.algorithm} is told")
     refuse_held_out(tasks)
     if not tasks:
         raise ValueError("there are no tasks to train on")
@@ -223,93 +211,3 @@ def identity(config: PolicyConfig, policy: CausalLM, tasks: Sequence[Task]) -> d
     """What must be the same for a run to go on: config, model, chat template, tasks."""
     rows = [dataclasses.asdict(task) for task in tasks]
     return run_identity(config, policy) | {"tasks_hash": hash_of(rows)}
-
-
-def batch_of(tasks: Sequence[Task], step: int, config: PolicyConfig) -> list[Task]:
-    """The tasks of a step: in shuffled order, round after round. Follows from seed and step alone."""
-    size = min(config.prompts_per_step, len(tasks))
-    batch: list[Task] = []
-    for place in range(step * size, (step + 1) * size):
-        epoch, at = divmod(place, len(tasks))
-        task = tasks[np.random.default_rng([config.seed, epoch]).permutation(len(tasks))[at]]
-        if task not in batch:  # at the seam of two epochs
-            batch.append(task)
-    return batch
-
-
-def rollout_config(config: PolicyConfig, step: int) -> SamplingConfig:
-    """Rollouts are drawn from the policy itself: temperature, but no cut."""
-    return SamplingConfig(
-        completions_per_task=config.completions_per_prompt,
-        temperature=config.temperature,
-        top_p=1.0,
-        max_new_tokens=config.max_new_tokens,
-        seed=config.seed * 100_003 + step,
-    )
-
-
-def learn(model: Any, rollout: Rollout, config: PolicyConfig, *, share: float) -> dict[str, torch.Tensor]:
-    """Add one group's gradient (where gradients are on); give per-completion KL and per-token entropy.
-
-    `share` is one completion's part of the batch. KL is Σ_t KL(π(·|s_t) ‖ π_ref(·|s_t)) along the completion:
-    the same mean as log π/π_ref of the text, with less noise (arXiv 2504.10637).
-    """
-    packed = rollout.packed
-    targets = packed.targets.to(model.device)
-    with torch.no_grad(), model.disable_adapter():
-        ref_hidden = completion_states(model, packed)  # (N, H)
-    hidden = completion_states(model, packed)  # (N, H)
-    head = model.get_output_embeddings()
-    figures = token_figures(hidden, ref_hidden, targets, head, temperature=config.temperature)
-    chosen, ref_chosen = figures.logprobs, figures.ref_logprobs  # (N,)
-    logprobs = sum_by_owner(chosen, packed)  # (G,)
-    rewards = rollout.rewards.to(chosen.device)
-    if rollout.advantages is None or rollout.old_logprobs is None:
-        if config.algorithm == RLOO:
-            penalty = config.kl_coef * (logprobs.detach() - sum_by_owner(ref_chosen, packed))
-            rollout.advantages = leave_one_out(rewards - penalty)
-            rollout.old_logprobs = logprobs.detach()
-        else:
-            rollout.advantages = group_relative(rewards, scaled=config.algorithm == GRPO)
-            rollout.old_logprobs = chosen.detach()
-    if torch.is_grad_enabled():
-        old, advantages = rollout.old_logprobs, rollout.advantages
-        if config.algorithm == RLOO:
-            loss = clipped_loss(logprobs, old, advantages, config.clip_coef).sum()
-        else:
-            loss = token_loss(
-                *(chosen, old, ref_chosen, advantages, packed),
-                clip_coef=config.clip_coef,
-                kl_coef=config.kl_coef,
-                divisor=None if config.algorithm == GRPO else config.max_new_tokens,
-            )
-        (loss * share).backward()  # type: ignore[no-untyped-call]
-    return {"kl": sum_by_owner(figures.kl, packed).cpu(), "entropy": figures.entropy.cpu()}
-
-
-def summary(
-    groups: Sequence[Sequence[SampledCompletion]],
-    means: np.ndarray,
-    stds: np.ndarray,
-    rewards: torch.Tensor,
-    useful: Sequence[Rollout],
-    measures: Sequence[dict[str, torch.Tensor]],
-    records: Sequence[Record],
-) -> dict[str, float]:
-    """The numbers of one step. Without a useful group KL and entropy are those of the step before."""
-    completions = [completion for group in groups for completion in group]
-    before = records[-1].values if records else {"kl": 0.0, "entropy": 0.0}
-    return {
-        "score": float(np.mean(means)),  # of the reward model
-        "score_std": float(np.mean(stds)),  # its heads' disagreement
-        "reward": float(rewards.mean()),  # pessimistic
-        "reward_std": float(rewards.std(dim=1).mean()),  # within a group
-        "kl": float(torch.cat([m["kl"] for m in measures]).mean()) if measures else before["kl"],
-        "entropy": float(torch.cat([m["entropy"] for m in measures]).mean())
-        if measures
-        else before["entropy"],
-        "length": float(np.mean([len(c.token_ids) for c in completions])),
-        "finished": float(np.mean([c.finished for c in completions])),
-        "repetition": repetition([c.text for c in completions]),
-        "useful": len(useful) / len(groups),
-    }

@@ -62,25 +62,31 @@ def pack_group(prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> P
     )
 
 
+def completion_logits(model: Any, group: PackedGroup) -> torch.Tensor:
+    """Logits at the completion tokens alone, float32, with gradient. Shape: (N, V)."""
+    return logits_of(model, completion_states(model, group))
+
+
+def logits_of(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """Logits of what `completion_states` gave, float32. Shapes: (N, H) -> (N, V)."""
+    logits: torch.Tensor = model.get_output_embeddings()(states)
+    return logits.float()
+
+
 def completion_states(model: Any, group: PackedGroup) -> torch.Tensor:
-    """Last hidden states from which the completion tokens are predicted, with gradient. Shape: (N, H)."""
+    """The last hidden states from which the completion tokens are predicted, with gradient. Shape: (N, H)."""
     device = model.device
     mask = torch.zeros(group.sees.shape, dtype=model.dtype)
     mask = mask.masked_fill_(~group.sees, torch.finfo(model.dtype).min)
     with products(model):
-        hidden: torch.Tensor = model.get_decoder()(
+        hidden = model.get_decoder()(
             input_ids=group.ids[None].to(device),
             position_ids=group.positions[None].to(device),
             attention_mask=mask[None, None].to(device),  # (1, 1, T, T), added to the attention scores
             use_cache=False,
         ).last_hidden_state[0]  # (T, H)
-    return hidden[group.nodes.to(device)]
-
-
-def completion_logits(model: Any, group: PackedGroup) -> torch.Tensor:
-    """Logits at the completion tokens alone, float32, with gradient. Shape: (N, V)."""
-    logits: torch.Tensor = model.get_output_embeddings()(completion_states(model, group))
-    return logits.float()
+    states: torch.Tensor = hidden[group.nodes.to(device)]
+    return states
 
 
 def token_logprobs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

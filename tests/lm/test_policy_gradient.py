@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from rlhf.lm import policy_gradient
 from rlhf.lm.backbones import CausalLM, load_causal
-from rlhf.lm.checkpoints import load_policy, read_manifest
-from rlhf.lm.configs import ALGORITHMS, PolicyConfig
+from rlhf.lm.checkpoints import add_lora, load_policy, read_manifest
+from rlhf.lm.configs import ALGORITHMS, POLICY_CONFIGS, PolicyConfig
 from rlhf.lm.data import Example, Record, Task
-from rlhf.lm.policy_gradient import Rollout, batch_of, train
+from rlhf.lm.group_learner import GroupLearner
+from rlhf.lm.policy_gradient import train
+from rlhf.lm.rollouts import Rollout, batch_of
 from rlhf.lm.tensors import pack_group
 from rlhf.lm.training_state import ResumeMismatch
 from tests.tiny import make_tiny_model
@@ -26,6 +27,9 @@ CONFIG = PolicyConfig(
     steps=3, prompts_per_step=2, completions_per_prompt=4, max_new_tokens=8, learning_rate=1e-2,
     sample_tasks=2, kl_budget=100.0, entropy_floor=0.0, repetition=1.0,
 )  # fmt: skip
+CONFIGS = {
+    name: POLICY_CONFIGS[name](**dataclasses.asdict(CONFIG) | {"algorithm": name}) for name in ALGORITHMS
+}
 CLOCK = {"seconds", "sampling_seconds", "tokens_per_s"}
 
 
@@ -71,7 +75,9 @@ def test_no_task_is_twice_in_a_step() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_it_learns_what_is_rewarded(algorithm: str, tiny: Path, tmp_path: Path) -> None:
-    config = dataclasses.replace(CONFIG, steps=15, prompts_per_step=5, completions_per_prompt=6, kl_coef=0.01)
+    config = dataclasses.replace(
+        CONFIGS[algorithm], steps=15, prompts_per_step=5, completions_per_prompt=6, kl_coef=0.01
+    )
     records = list(train(config, policy=load(tiny), tasks=TASKS, score=count_of_list, folder=tmp_path))
     assert [r.step for r in records] == list(range(16))
     first, last = (np.mean([r.values["reward"] for r in part]) for part in (records[:2], records[-2:]))
@@ -82,11 +88,11 @@ def test_it_learns_what_is_rewarded(algorithm: str, tiny: Path, tmp_path: Path) 
     assert records[-1].samples[0].text != records[-1].samples[0].reference_text
 
 
-@pytest.mark.parametrize("epochs", [1, 2])
+@pytest.mark.parametrize(("algorithm", "epochs"), [("rloo", 1), ("rloo", 2), ("grpo", 2), ("ppo", 2)])
 def test_a_killed_run_ends_with_the_numbers_of_an_uninterrupted_one(
-    tiny: Path, tmp_path: Path, epochs: int
+    tiny: Path, tmp_path: Path, algorithm: str, epochs: int
 ) -> None:
-    config = dataclasses.replace(CONFIG, epochs=epochs)
+    config = dataclasses.replace(CONFIGS[algorithm], epochs=epochs)
 
     def run(folder: Path) -> list[Record]:
         return list(train(config, policy=load(tiny), tasks=TASKS, score=length, folder=folder))
@@ -121,13 +127,17 @@ def test_another_config_or_other_tasks_do_not_go_on(tiny: Path, tmp_path: Path) 
         next(train(CONFIG, policy=load(tiny), tasks=TASKS[1:], score=length, folder=tmp_path))
 
 
-def test_equal_rewards_give_no_gradient_and_change_nothing(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_equal_rewards_give_no_gradient_and_change_nothing(
+    algorithm: str, tiny: Path, tmp_path: Path
+) -> None:
     def equal(items: list[tuple[Task, str]]) -> tuple[np.ndarray, np.ndarray]:
         return np.ones(len(items)), np.zeros(len(items))
 
     lm = load(tiny)
     before = {name: weight.clone() for name, weight in lm.model.named_parameters()}
-    records = list(train(CONFIG, policy=lm, tasks=TASKS, score=equal, folder=tmp_path))
+    config = dataclasses.replace(CONFIGS[algorithm], kl_coef=0.5)
+    records = list(train(config, policy=lm, tasks=TASKS, score=equal, folder=tmp_path))
     assert all(r.values["useful"] == 0 and r.values["grad_norm"] == 0 for r in records)
     loaded = load_policy(tmp_path / "policy", tiny.parent, torch.float32)
     for name, weight in loaded.model.named_parameters():
@@ -149,9 +159,10 @@ def test_the_gradient_is_that_of_plain_reinforce(tiny: Path) -> None:
     prompt, completions = [5, 6, 7], [[8, 9, 10], [8, 11], [12]]
     rewards = torch.tensor([1.0, 0.0, 2.0])
     advantages = [0.0, -1.5, 1.5]  # 1 - 2/2, 0 - 3/2, 2 - 1/2
-    model = policy_gradient.add_lora(lm.model, lora_r=2, lora_alpha=4, seed=0)
+    model = add_lora(lm.model, lora_r=2, lora_alpha=4, seed=0)
     config = dataclasses.replace(CONFIG, kl_coef=0.0)
-    policy_gradient.learn(model, Rollout(pack_group(prompt, completions), rewards), config, share=1 / 3)
+    rollout = Rollout(pack_group(prompt, completions), rewards)
+    GroupLearner(config).learn(model, [rollout], epoch=0, completions=3)
     found = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
     for completion, advantage in zip(completions, advantages, strict=True):

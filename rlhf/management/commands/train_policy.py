@@ -36,7 +36,9 @@ class Command(RunCommand):
         parser.add_argument("--learning-rate", type=float)
         parser.add_argument("--kl-coef", type=float)
         parser.add_argument("--kl-budget", type=float)
-        parser.add_argument("--epochs", type=int, help="of DPO and SFT")
+        parser.add_argument(
+            "--epochs", type=int, help="through all tasks (DPO, SFT), or on the same completions"
+        )
         parser.add_argument("--beta", type=float, help="of DPO")
         parser.add_argument("--groups-per-step", type=int, help="tasks an update, of DPO and SFT")
         parser.add_argument("--seed", type=int)
