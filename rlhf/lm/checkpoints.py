@@ -76,7 +76,8 @@ def add_lora(model: Any, *, lora_r: int, lora_alpha: int, seed: int) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         peft_model = get_peft_model(model, config)
-    use_whole_products(peft_model)
+    if peft_model.device.type == "cpu":  # elsewhere peft's own, which know of weights that are spread
+        use_whole_products(peft_model)
     return peft_model
 
 

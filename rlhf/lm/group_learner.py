@@ -15,7 +15,7 @@ import torch
 from rlhf.lm.configs import GRPO, RLOO, PolicyConfig
 from rlhf.lm.policy_losses import clipped_loss, group_relative, leave_one_out, token_loss
 from rlhf.lm.processes import ALONE, Processes
-from rlhf.lm.rollouts import Measures, Rollout, measured, read_tokens, reference_states
+from rlhf.lm.rollouts import Measures, Rollout, measured, read
 from rlhf.lm.tensors import sum_by_owner
 
 
@@ -50,15 +50,12 @@ class GroupLearner:
         """`learn` from some of the rollouts, numbered."""
         measures = []
         for number, rollout in rollouts:
-            ref = reference_states(model, rollout.packed) if epoch == 0 else None
-            _, tokens = read_tokens(model, rollout.packed, self.config.temperature, ref_states=ref)
+            _, found = read(model, rollout.packed, self.config.temperature, reference=epoch == 0)
             if epoch == 0:
-                measures.append(measured(tokens, rollout.packed))
-                self.before[number] = self.advantages_of(
-                    rollout, tokens.logprobs.detach(), tokens.ref_logprobs
-                )
+                measures.append(measured(found, rollout.packed))
+                self.before[number] = self.advantages_of(rollout, found.logprobs.detach(), found.ref_logprobs)
             if torch.is_grad_enabled():
-                loss = self.loss(rollout, tokens.logprobs, self.before[number])
+                loss = self.loss(rollout, found.logprobs, self.before[number])
                 (loss / completions).backward()  # type: ignore[no-untyped-call]
         return measures
 

@@ -31,7 +31,8 @@ def packed_weights(model: nn.Module) -> Iterator[None]:
 
 
 def _can(weight: torch.Tensor) -> bool:
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    available: Any = torch.backends.mkldnn.is_available
+    if weight.device.type != "cpu" or not available():
         return False
     native: Any = torch.ops.mkldnn._is_mkldnn_bf16_supported
     return weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and bool(native()))

@@ -21,7 +21,7 @@ from torch import nn
 from rlhf.lm.configs import PpoConfig
 from rlhf.lm.policy_losses import clipped_loss
 from rlhf.lm.processes import ALONE, Processes
-from rlhf.lm.rollouts import Measures, Rollout, measured, read_tokens, reference_states
+from rlhf.lm.rollouts import Measures, Rollout, measured, read
 from rlhf.lm.tensors import PackedGroup
 
 
@@ -95,8 +95,8 @@ class PpoLearner:
     def descend(self, model: Any, known: Sequence[tuple[Rollout, Before]], *, tokens: int) -> Iterator[int]:
         """Add the gradient of some of the rollouts; give how many tokens of each lie outside the clip."""
         for rollout, before in known:
-            states, read = read_tokens(model, rollout.packed, self.config.temperature)
-            chosen = read.logprobs
+            states, found = read(model, rollout.packed, self.config.temperature, reference=False)
+            chosen = found.logprobs
             values = self.head(states if self.config.shared_trunk else states.detach())
             before = before.to(chosen.device)
             loss = self.loss(chosen, values, before)
@@ -128,19 +128,18 @@ class PpoLearner:
         """`look` at some of the rollouts."""
         for rollout in rollouts:
             packed = rollout.packed
-            ref = reference_states(model, packed)
-            states, read = read_tokens(model, packed, self.config.temperature, ref_states=ref)
-            chosen, values = read.logprobs, self.head(states)
+            states, found = read(model, packed, self.config.temperature, reference=True)
+            chosen, values = found.logprobs, self.head(states)
             rewards = token_rewards(
                 rollout.rewards.to(chosen.device),
-                *(chosen, read.ref_logprobs, packed),
+                *(chosen, found.ref_logprobs, packed),
                 kl_coef=self.config.kl_coef,
             )
             advantages = generalised_advantages(
                 rewards, values, packed, gamma=self.config.gamma, gae_lambda=self.config.gae_lambda
             )
             before = Before(chosen, values, advantages, advantages + values)
-            yield measured(read, packed), before.to("cpu")  # as other processes can read it
+            yield measured(found, packed), before.to("cpu")  # as other processes can read it
 
     def figures(self) -> dict[str, float]:
         return self.said

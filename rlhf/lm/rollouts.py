@@ -66,23 +66,17 @@ class Learner(Protocol):
         ...
 
 
-def read_tokens(
-    model: Any, packed: PackedGroup, temperature: float, *, ref_states: torch.Tensor | None = None
+def read(
+    model: Any, packed: PackedGroup, temperature: float, *, reference: bool
 ) -> tuple[torch.Tensor, TokenFigures]:
-    """Hidden states at the completion tokens, and what policy and reference make of these. Shape: (N, H).
-
-    `ref_states` are the reference's. Without them nothing is said of it: the policy stands for it.
-    """
+    """Last hidden states (N, H) and figures of the completion tokens; `reference` is the adapters off."""
+    ref_states = None
+    if reference:
+        with torch.no_grad(), model.disable_adapter():
+            ref_states = completion_states(model, packed)
     states = completion_states(model, packed)
-    targets = packed.targets.to(states.device)
-    head = model.get_output_embeddings()
+    targets, head = packed.targets.to(states.device), model.get_output_embeddings()
     return states, token_figures(states, ref_states, targets, head, temperature=temperature)
-
-
-def reference_states(model: Any, packed: PackedGroup) -> torch.Tensor:
-    """Hidden states at the completion tokens of the model without its adapters. Shape: (N, H)."""
-    with torch.no_grad(), model.disable_adapter():
-        return completion_states(model, packed)
 
 
 def measured(figures: TokenFigures, packed: PackedGroup) -> Measures:

@@ -68,13 +68,14 @@ def completion_states(model: Any, group: PackedGroup) -> torch.Tensor:
     mask = torch.zeros(group.sees.shape, dtype=model.dtype)
     mask = mask.masked_fill_(~group.sees, torch.finfo(model.dtype).min)
     with products(model):
-        hidden: torch.Tensor = model.get_decoder()(
+        hidden = model.get_decoder()(
             input_ids=group.ids[None].to(device),
             position_ids=group.positions[None].to(device),
             attention_mask=mask[None, None].to(device),  # (1, 1, T, T), added to the attention scores
             use_cache=False,
         ).last_hidden_state[0]  # (T, H)
-    return hidden[group.nodes.to(device)]
+    states: torch.Tensor = hidden[group.nodes.to(device)]
+    return states
 
 
 def completion_logits(model: Any, group: PackedGroup) -> torch.Tensor:

@@ -35,7 +35,7 @@ def token_figures(
 ) -> TokenFigures:
     """From last hidden states (N, H) of policy and reference, which share a head that is not trained.
 
-    Without a reference the policy is its own.
+    Without those of a reference the policy is its own: KL is 0.
     """
     figures = _Figures.apply(hidden, ref_hidden, targets, head, temperature)  # type: ignore[no-untyped-call]
     return TokenFigures(*figures)
@@ -54,19 +54,22 @@ class _Figures(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]
         rows: list[tuple[torch.Tensor, ...]] = []
         pulls: list[torch.Tensor] = []  # d log π(target) / d hidden
-        beside = hidden if ref_hidden is None else ref_hidden
-        parts = zip(*(torch.split(one, ROWS) for one in (hidden, beside, targets)), strict=True)
-        for states, ref_states, tokens in parts:
-            logprobs = _logprobs(head, states, temperature)  # (R, V)
-            ref_logprobs = logprobs if ref_hidden is None else _logprobs(head, ref_states, temperature)
+        for start in range(0, len(hidden), ROWS):
+            part = slice(start, start + ROWS)
+            tokens = targets[part, None]  # (R, 1)
+            logprobs = _logprobs(head, hidden[part], temperature)  # (R, V)
+            chosen = logprobs.gather(1, tokens)[:, 0]
             probabilities = logprobs.exp()
-            chosen, ref_chosen = (all_.gather(1, tokens[:, None])[:, 0] for all_ in (logprobs, ref_logprobs))
             entropy = -torch.linalg.vecdot(probabilities, logprobs)
-            kl = torch.linalg.vecdot(probabilities, logprobs.sub_(ref_logprobs))
+            ref_chosen, kl = chosen, torch.zeros_like(chosen)
+            if ref_hidden is not None:
+                ref_logprobs = _logprobs(head, ref_hidden[part], temperature)  # (R, V)
+                ref_chosen = ref_logprobs.gather(1, tokens)[:, 0]
+                kl = torch.linalg.vecdot(probabilities, logprobs.sub_(ref_logprobs))
             rows.append((chosen, ref_chosen, kl, entropy))
             if wanted:
                 expected = probabilities.to(head.weight.dtype) @ head.weight  # (R, H)
-                pulls.append((head.weight[tokens].float() - expected.float()) / temperature)
+                pulls.append((head.weight[tokens[:, 0]].float() - expected.float()) / temperature)
         if wanted:
             ctx.save_for_backward(torch.cat(pulls))
             ctx.dtype = hidden.dtype

@@ -20,7 +20,7 @@ from rlhf.lm.configs import DpoConfig, PolicyConfig, PpoConfig
 from rlhf.lm.dpo import Preference, preference_loss
 from rlhf.lm.group_learner import GroupLearner
 from rlhf.lm.ppo import PpoLearner
-from rlhf.lm.rollouts import Rollout, read_tokens
+from rlhf.lm.rollouts import Rollout, read
 from rlhf.lm.sft import likelihood_loss
 from rlhf.lm.tensors import PackedGroup, pack_group
 from tests.tiny import make_tiny_model
@@ -166,7 +166,7 @@ def group_loss(learner: GroupLearner, model: Any, rollouts: list[Rollout]) -> fl
 
 
 def chosen_of(model: Any, packed: PackedGroup, config: PolicyConfig) -> torch.Tensor:
-    return read_tokens(model, packed, config.temperature)[1].logprobs
+    return read(model, packed, config.temperature, reference=False)[1].logprobs
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])

@@ -45,3 +45,13 @@ def test_figures_by_hand() -> None:
     # 1/4 log(1/2) + 3/4 log(3/2) and 1/4 log 4 + 3/4 log(4/3)
     assert found.kl.tolist() == pytest.approx([0.130812], abs=1e-6)
     assert found.entropy.tolist() == pytest.approx([0.562335], abs=1e-6)
+
+
+def test_without_a_reference_the_policy_is_its_own() -> None:
+    torch.manual_seed(0)
+    head, hidden, targets = nn.Linear(5, 11, bias=False), torch.randn(4, 5), torch.randint(11, (4,))
+    alone = token_figures(hidden, None, targets, head, temperature=1.0)
+    beside = token_figures(hidden, torch.randn(4, 5), targets, head, temperature=1.0)
+    torch.testing.assert_close(alone.logprobs, beside.logprobs)
+    torch.testing.assert_close(alone.ref_logprobs, alone.logprobs)
+    assert alone.kl.tolist() == [0.0] * 4
