@@ -19,7 +19,6 @@ from rlhf.lm.configs import (
     POLICY_CONFIGS,
     RLOO,
     SFT,
-    DpoConfig,
     EvaluationConfig,
     PolicyConfig,
     RewardConfig,
@@ -27,7 +26,7 @@ from rlhf.lm.configs import (
 )
 from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
-from rlhf.stage_configs import BOUNDS
+from rlhf.stage_configs import BOUNDS, fill_in
 
 
 class StartForm(forms.Form):
@@ -56,7 +55,7 @@ class StartForm(forms.Form):
 
     @property
     def advanced_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.advanced]
+        return [self[name] for name in self.advanced if name in self.fields]
 
     @property
     def advanced_has_errors(self) -> bool:
@@ -65,6 +64,13 @@ class StartForm(forms.Form):
     def given(self) -> dict[str, Any]:
         """What was filled in."""
         return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+
+    def planned(self) -> dict[str, Any]:
+        """The whole config that a run would have, for the estimate of its time. Raises InvalidConfig."""
+        if self.config is None:
+            return {}
+        known = {f.name for f in fields(self.config)}
+        return fill_in(self.config, {k: v for k, v in self.given().items() if k in known})
 
     def start(self, user: User) -> Run:
         """Make the run. Raises CannotStart."""
@@ -91,6 +97,11 @@ class GenerationForm(StartForm):
         super().__init__(*args, project=project, **kwargs)
         shown = project.completions_per_comparison
         self.fields["completions_per_task"].initial = max(SamplingConfig.completions_per_task, shown)
+
+    def planned(self) -> dict[str, Any]:
+        given = {"completions_per_task": self.fields["completions_per_task"].initial, **self.given()}
+        tasks = given.pop("tasks", None)
+        return {**fill_in(SamplingConfig, given), "tasks": tasks}
 
     def start(self, user: User) -> Run:
         given = self.given()
@@ -137,9 +148,9 @@ class RewardForm(StartForm):
 
 
 class PolicyForm(StartForm):
-    """One form for all algorithms: what another one asks is left out of what this one is given."""
+    """One form for all algorithms: it has the fields and defaults of the config of the one that is chosen."""
 
-    advanced = (
+    advanced: ClassVar[tuple[str, ...]] = (
         "learning_rate",
         "kl_coef",
         "kl_budget",
@@ -168,43 +179,61 @@ class PolicyForm(StartForm):
     )
     steps = forms.IntegerField(
         label=_("Steps"),
-        initial=PolicyConfig.steps,
-        help_text=_("Against the reward model. The time it takes grows with them."),
+        help_text=_("The time it takes grows with them."),
     )
     epochs = forms.IntegerField(
         label=_("Epochs"),
-        help_text=_("How often DPO and SFT go through all tasks. Empty: the default."),
+        help_text=_("How often it goes through all tasks."),
     )
-    learning_rate = forms.FloatField(label=_("Learning rate"), help_text=_("Empty: the algorithm's own."))
+    learning_rate = forms.FloatField(
+        label=_("Learning rate"), help_text=_("Higher learns faster, and games the reward sooner.")
+    )
     kl_coef = forms.FloatField(
         label=_("KL weight"),
-        initial=PolicyConfig.kl_coef,
         min_value=0,
         help_text=_("How strongly leaving the reference is punished."),
     )
     kl_budget = forms.FloatField(
         label=_("KL budget"),
-        initial=PolicyConfig.kl_budget,
         help_text=_("Nats an instruction; the run stops before it goes further."),
     )
-    prompts_per_step = forms.IntegerField(label=_("Tasks a step"), initial=PolicyConfig.prompts_per_step)
-    completions_per_prompt = forms.IntegerField(
-        label=_("Instructions a task"), initial=PolicyConfig.completions_per_prompt
-    )
-    beta = forms.FloatField(
-        label=_("Beta"), initial=DpoConfig.beta, help_text=_("Of DPO: the smaller, the further it goes.")
-    )
-    groups_per_step = forms.IntegerField(
-        label=_("Tasks an update"), initial=DpoConfig.groups_per_step, help_text=_("Of DPO and SFT.")
-    )
-    seed = forms.IntegerField(label=_("Seed"), min_value=0, initial=PolicyConfig.seed)
+    prompts_per_step = forms.IntegerField(label=_("Tasks a step"))
+    completions_per_prompt = forms.IntegerField(label=_("Instructions a task"))
+    beta = forms.FloatField(label=_("Beta"), help_text=_("The smaller, the further it goes."))
+    groups_per_step = forms.IntegerField(label=_("Tasks an update"))
+    seed = forms.IntegerField(label=_("Seed"), min_value=0)
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, project=project, **kwargs)
+        asked = (self.data if self.is_bound else self.initial).get("algorithm")
+        self.chosen = asked if asked in POLICY_CONFIGS else PolicyConfig.algorithm
+        self.initial["algorithm"] = self.chosen
+        defaults = {f.name: f.default for f in fields(POLICY_CONFIGS[self.chosen])}
+        for name in [name for name in self.fields if name not in defaults]:
+            del self.fields[name]
+        for name, field in self.fields.items():
+            if name != "algorithm":
+                field.initial = defaults[name]
+        if "steps" in self.fields:
+            self.fields["epochs"].label = _("Updates a step")
+            self.fields["epochs"].help_text = _("On the same instructions. From the second on clipped.")
+
+    @property
+    def plain_fields(self) -> list[forms.BoundField]:
+        """Where there are steps, epochs are something else, and seldom changed."""
+        hidden = "epochs" if "steps" in self.fields else ""
+        return [field for field in super().plain_fields if field.name != hidden]
+
+    @property
+    def advanced_fields(self) -> list[forms.BoundField]:
+        return [*super().advanced_fields, *([self["epochs"]] if "steps" in self.fields else [])]
+
+    def planned(self) -> dict[str, Any]:
+        return fill_in(POLICY_CONFIGS[self.chosen], {**self.given(), "algorithm": self.chosen})
 
     def start(self, user: User) -> Run:
-        given = self.given()
-        algorithm = given.pop("algorithm", PolicyConfig.algorithm)
-        known = {field.name for field in fields(POLICY_CONFIGS[algorithm])}
-        config = {name: value for name, value in given.items() if name in known}
-        return runs.start_policy(project=self.project, user=user, algorithm=algorithm, config=config)
+        config = {name: value for name, value in self.given().items() if name != "algorithm"}
+        return runs.start_policy(project=self.project, user=user, algorithm=self.chosen, config=config)
 
 
 class CheckpointField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -241,6 +270,9 @@ class EvaluationForm(StartForm):
 
 
 class ScoringForm(StartForm):
+    def planned(self) -> dict[str, Any]:
+        return fill_in(EvaluationConfig, {})
+
     def start(self, user: User) -> Run:
         return runs.start_scoring(project=self.project, user=user)
 

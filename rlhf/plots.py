@@ -15,7 +15,7 @@ def plots_of(run: Run) -> list[Plot]:
         return _reward_plots()
     if run.kind == Run.Kind.POLICY:
         offline = run.config.get("algorithm") in (DPO, SFT)
-        return _offline_plots(run) if offline else _policy_plots(run)
+        return [*(_offline_plots(run) if offline else _policy_plots(run)), _speed()]
     if run.kind == Run.Kind.GENERATION:
         return _generation_plots()
     if run.kind == Run.Kind.SCORING:
@@ -107,6 +107,16 @@ def _offline_plots(run: Run) -> list[Plot]:
             )
         )
     return plots
+
+
+def _speed() -> Plot:
+    return Plot(
+        "speed",
+        _("Speed"),
+        _("tokens a second"),
+        (Series("tokens_per_s", _("Tokens a second")),),
+        hint=_("Of writing, or where nothing is written of learning."),
+    )
 
 
 def _policy_plots(run: Run) -> list[Plot]:
