@@ -162,11 +162,19 @@ export class Plot {
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
     ctx.font = font.replace("12px", `${12 * uPlot.pxRatio}px`);
-    ctx.textAlign = "right";
+    const left = this.isFurtherAtStart(level.value);
+    ctx.textAlign = left ? "left" : "right";
     const below = y - bbox.top < 20 * uPlot.pxRatio;
     ctx.textBaseline = below ? "top" : "bottom";
-    ctx.fillText(level.label, bbox.left + bbox.width, y + (below ? 4 : -4) * uPlot.pxRatio);
+    ctx.fillText(level.label, bbox.left + (left ? 0 : bbox.width), y + (below ? 4 : -4) * uPlot.pxRatio);
     ctx.restore();
+  }
+
+  // Where its name stands clear of the lines.
+  isFurtherAtStart(level) {
+    const nearest = (row) =>
+      Math.min(...this.spec.series.map((line) => row.values[line.key]).filter(isNumber).map((value) => Math.abs(value - level)));
+    return nearest(this.rows[0]) > nearest(this.rows.at(-1));
   }
 
   drawIntervals(chart) {
