@@ -17,7 +17,7 @@ import pytest
 
 from annotator.site import servers
 from annotator.site.throwaway import Site, throwaway
-from tests.test_loop import CREATE, logs, numbers, query, run_of, succeed, task_line, wait_for
+from tests.test_loop import logs, numbers, query, run_of, succeed, wait_for
 from tests.tiny import make_tiny_model
 
 pytestmark = pytest.mark.real
@@ -28,14 +28,17 @@ QUICK = {"RUN_HEARTBEAT_SECONDS": "1", "RUN_STALE_SECONDS": "3", "OMP_NUM_THREAD
 
 # In one process: what a policy run needs, one run that nothing disturbs, and one that waits for a worker.
 PREPARE = """
-from django.core.management import call_command
+from annotator.models import Project
 from rlhf import execution, runs
 from rlhf.tasks import stage_of
-call_command("import_prompts", "small", {tasks!r})
-call_command("generate", "small", here=True)
-call_command("simulate_annotators", "small", here=True, rankings=30, annotators=2)
-call_command("train_reward_model", "small", here=True)
-project = Project.objects.get()
+from tests.factories import make_comparison, make_member, make_project, make_prompt, make_ranking
+project = make_project("small", held_out_share=0)
+annotator = make_member(project)
+for number in range(8):
+    make_comparison(project, make_prompt(project))
+    make_ranking(project, annotator, first=number % 2)
+project.prompts.filter(pk__in=project.prompts.values("pk")[:2]).update(is_held_out=True)
+execution.execute(runs.start_reward(project=project).pk, stage_of)
 unguarded = dict(kl_budget=1000, length_drift=1000, disagreement=1000, entropy_floor=0, repetition=1)
 config = dict(steps={steps}, prompts_per_step=2, completions_per_prompt=3, **unguarded)
 execution.execute(runs.start_policy(project=project, config=config).pk, stage_of)
@@ -65,9 +68,8 @@ while True:
 def site(tmp_path: Path) -> Iterator[Site]:
     model = make_tiny_model(tmp_path / "tiny")
     with throwaway(models=tmp_path / "models", MODEL=str(model), **QUICK) as made:
-        tasks = tmp_path / "tasks.jsonl"
-        tasks.write_text("".join(task_line(number) for number in range(8)))
-        succeed(made, "shell", "-c", CREATE + PREPARE.format(tasks=str(tasks), steps=STEPS))
+        made.start_redis()
+        succeed(made, "shell", "-c", PREPARE.format(steps=STEPS))
         yield made
 
 
@@ -75,8 +77,7 @@ def test_ten_kills_change_nothing(site: Site):
     dice = random.Random()
     whole, killed = (pk for (pk,) in query(site, "SELECT id FROM rlhf_run WHERE kind = 'policy' ORDER BY id"))
     wanted = numbers(site, whole)
-    assert len(wanted) == STEPS + 1
-    site.start_redis()
+    assert len(wanted) == STEPS + 1, logs(site)
     with ExitStack() as stack:
 
         def process(name: str, code: str, *words: str) -> subprocess.Popen[bytes]:
@@ -89,30 +90,33 @@ def test_ten_kills_change_nothing(site: Site):
             return process("model", WORKER, *servers.worker_command("model")[3:])
 
         process("sweep", SWEEP)
-        waiting = [worker(), worker()]  # one works, the other is there to take over
-        for kill, step in enumerate(sorted(dice.sample(range(STEPS), KILLS)), start=1):
-            wait_for(site, lambda n=kill, s=step: is_at(site, attempts=n, step=s))
+        workers = [worker(), worker()]  # one works, the other is there to take over
+        attempts = 0
+        for step in sorted(dice.sample(range(STEPS), KILLS)):
+            wait_for(site, lambda a=attempts, s=step: is_at(site, attempt=a + 1, step=s), seconds=120)
             time.sleep(dice.uniform(0, 0.3))
-            pid = int(run_of(site, "policy")["worker"].partition("/")[0].rpartition(":")[2])
+            run = run_of(site, "policy")
+            pid = int(run["worker"].partition("/")[0].rpartition(":")[2])
+            [victim] = [found for found in workers if found.pid == pid]
             os.kill(pid, signal.SIGKILL)
-            [one] = [found for found in waiting if found.pid == pid]
-            one.wait()
-            waiting.remove(one)
-            waiting.append(worker())
-        wait_for(site, lambda: run_of(site, "policy")["state"] == "done")
+            victim.wait()
+            attempts = run["attempts"]
+            workers = [found for found in workers if found is not victim] + [worker()]
+        wait_for(site, lambda: run_of(site, "policy")["state"] == "done", seconds=120)
 
     ended = run_of(site, "policy")
-    assert (ended["id"], ended["attempts"]) == (killed, KILLS + 1), logs(site)
+    assert ended["id"] == killed and ended["attempts"] > KILLS, logs(site)
     assert numbers(site, killed) == wanted
     assert adapters(site, killed) == adapters(site, whole)
     log = (site.var / "runs" / str(killed) / "log.txt").read_text()
-    assert log.count("Its worker died") == KILLS and log.count("attempt ") == KILLS + 1
+    assert log.count("Its worker died") >= KILLS and log.rstrip().endswith("done")
 
 
-def is_at(site: Site, *, attempts: int, step: int) -> bool:
+def is_at(site: Site, *, attempt: int, step: int) -> bool:
+    """Whether a worker has it for at least that time, and has stored the step."""
     run = run_of(site, "policy")
     assert run["state"] in ("queued", "running"), logs(site)
-    return bool(run["attempts"] == attempts and run["step"] >= step and run["worker"])
+    return run["state"] == "running" and run["attempts"] >= attempt and run["step"] >= step
 
 
 def adapters(site: Site, run_id: int) -> list[str]:
