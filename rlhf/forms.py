@@ -220,7 +220,9 @@ class PolicyForm(StartForm):
                 field.initial = defaults[name]
         if "steps" in self.fields:
             self.fields["epochs"].label = _("Updates a step")
-            self.fields["epochs"].help_text = _("On the same instructions. From the second on clipped.")
+            self.fields["epochs"].help_text = _(
+                "How often it learns from the same instructions; all but the first time its steps are clipped."
+            )
 
     @property
     def plain_fields(self) -> list[forms.BoundField]:
