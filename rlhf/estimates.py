@@ -55,7 +55,8 @@ def estimate(project: Project, kind: str, config: Config) -> Estimate | None:
     if paces:
         middle = statistics.median(pace for _run, pace in paces)
         return Estimate(units * middle, tuple(run for run, _pace in paces))
-    return Estimate(LOADING_SECONDS + units * RULES[_family(kind, config)], ())
+    rule = RULES.get(_family(kind, config))
+    return None if rule is None else Estimate(LOADING_SECONDS + units * rule, ())
 
 
 def pace_of(run: Run) -> float | None:
@@ -83,9 +84,12 @@ def _like(kind: str, config: Config, base_model: str) -> list[Run]:
 
 
 def _family(kind: str, config: Config) -> str:
+    """By which rule of thumb; of another algorithm than these only a finished run can tell."""
     if kind != Run.Kind.POLICY:
         return kind
-    return POLICY_GRADIENT if "completions_per_prompt" in config else OFFLINE
+    if "completions_per_prompt" in config:
+        return POLICY_GRADIENT
+    return OFFLINE if "groups_per_step" in config else ""
 
 
 def _units(kind: str, config: Config, count: int) -> float:
@@ -113,9 +117,7 @@ def _count_now(project: Project, kind: str, config: Config) -> int:
         return Completion.objects.filter(prompt__project=project).count()
     if kind == Run.Kind.EVALUATION:
         return project.prompts.held_out().count()
-    if "steps" in config:
-        return int(config["steps"]) + 1
-    return int(config["epochs"]) * _groups(project, config)
+    return _policy_count(project, config, steps=config.get("steps", 0))
 
 
 def _count_then(run: Run) -> int:
@@ -128,9 +130,19 @@ def _count_then(run: Run) -> int:
     if run.kind == Run.Kind.EVALUATION:
         evaluation = Evaluation.objects.filter(run=run).first()
         return len(evaluation.result.get("tasks", [])) if evaluation else 0
-    if "steps" in run.config:
-        return run.step + 1
-    return (run.step + 1) * int(run.config["groups_per_step"])
+    if _family(run.kind, run.config) == OFFLINE:
+        return (run.step + 1) * int(run.config["groups_per_step"])
+    return _policy_count(run.project, run.config, steps=run.step)
+
+
+def _policy_count(project: Project, config: Config, *, steps: int) -> int:
+    """Steps of a policy gradient, tasks times epochs of DPO and SFT; of what else there may be the tasks."""
+    family = _family(Run.Kind.POLICY, config)
+    if family == POLICY_GRADIENT:
+        return steps + 1
+    if family == OFFLINE:
+        return int(config["epochs"]) * _groups(project, config)
+    return project.prompts.for_training().count()
 
 
 def _groups(project: Project, config: Config) -> int:

@@ -218,21 +218,25 @@ class PolicyForm(StartForm):
         for name, field in self.fields.items():
             if name != "algorithm":
                 field.initial = defaults[name]
-        if "steps" in self.fields:
+        if self.is_online:
             self.fields["epochs"].label = _("Updates a step")
             self.fields["epochs"].help_text = _(
-                "How often it learns from the same instructions; all but the first time its steps are clipped."
+                "How often it learns from the same instructions; after the first time, clipped."
             )
 
     @property
+    def is_online(self) -> bool:
+        """Whether it learns from what it writes: then epochs are updates, and seldom changed."""
+        return "completions_per_prompt" in self.fields
+
+    @property
     def plain_fields(self) -> list[forms.BoundField]:
-        """Where there are steps, epochs are something else, and seldom changed."""
-        hidden = "epochs" if "steps" in self.fields else ""
+        hidden = "epochs" if self.is_online else ""
         return [field for field in super().plain_fields if field.name != hidden]
 
     @property
     def advanced_fields(self) -> list[forms.BoundField]:
-        return [*super().advanced_fields, *([self["epochs"]] if "steps" in self.fields else [])]
+        return [*super().advanced_fields, *([self["epochs"]] if self.is_online else [])]
 
     def planned(self) -> dict[str, Any]:
         return fill_in(POLICY_CONFIGS[self.chosen], {**self.given(), "algorithm": self.chosen})

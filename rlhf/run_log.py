@@ -85,4 +85,5 @@ class _Handler(logging.Handler):
         self.run = run
 
     def emit(self, record: logging.LogRecord) -> None:
-        append(self.run, self.format(record))
+        if record.name != "py.warnings":  # what libraries tell developers
+            append(self.run, self.format(record))

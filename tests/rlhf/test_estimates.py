@@ -139,3 +139,12 @@ def test_a_form_has_the_fields_of_its_algorithm_with_their_defaults(manager: Cli
     content = manager.get(f"{URL}?algorithm=dpo").content.decode()
     assert 'name="beta"' in content and 'name="kl_budget"' not in content
     assert 'name="kl_budget"' in manager.get(f"{URL}?algorithm=nonsense").content.decode()
+
+
+def test_of_an_algorithm_without_a_rule_only_a_finished_run_can_tell(project: Project):
+    make_prompt(project, is_held_out=False)
+    other = {"algorithm": "new", "epochs": 3}
+    assert estimate(project, "policy", other) is None
+    finished(project, seconds=20, config=other)
+    found = estimate(project, "policy", other)
+    assert found is not None and found.seconds == pytest.approx(200)

@@ -56,6 +56,7 @@ prepare, *worker = sys.argv[1:]
 for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
+        os.dup2(2, 1)  # a worker has much to say
         if line.strip() == "prepare":
             exec(prepare)
         else:
@@ -112,6 +113,7 @@ def fork(nursery: subprocess.Popen[str], what: str) -> int:
     return int(nursery.stdout.readline())
 
 
+@pytest.mark.timeout(900)  # where others use the machine too
 def test_ten_kills_change_nothing(site: Site):
     moments = random.Random()
     sweep = servers.running([sys.executable, "-c", SWEEP], env=site.env, log=site.logs / "sweep.log")
