@@ -167,7 +167,7 @@ class Seed:
             if name != "people":
                 found = golds(self.base, items, self.folder / f"{name}.json")
                 rows.append(self.row(f"control: {name}", by_task(items, found.tolist())))
-        heads = self.prepared.reward.head_scores(self.items)  # (N, K)
+        heads = self.prepared.keeping.head_scores(self.items)  # (N, K)
         mean, std = heads.mean(1), heads.std(1)
         accuracy = order_accuracy(self.items, mean, self.gold.ravel().tolist())
         took = ", ".join(f"{name} {value:.0f} s" for name, value in self.prepared.seconds.items())
@@ -196,14 +196,20 @@ class Seed:
 
     def trained(self, algorithm: str, settings: Settings) -> Row:
         """Train, or read what was trained before, and judge."""
+        after = self.options.after
         named = "-".join([algorithm, *(f"{k}={v}" for k, v in sorted(settings.items()))])
+        start, earlier = self.base, 0.0
+        if after:
+            named = f"{after} then {named}"
+            earlier = self.trained_before(after)
+            start = load_policy(self.folder / after / "policy", self.options.models)
         folder = self.folder / named
         if self.options.again and folder.exists():
             shutil.rmtree(folder)
         if not (folder / "minutes.json").exists():
             started = time.perf_counter()
-            records = train(algorithm, self.base, self.prepared, settings, folder)
-            minutes = (time.perf_counter() - started) / 60
+            records = train(algorithm, start, self.prepared, settings, folder)
+            minutes = earlier + (time.perf_counter() - started) / 60
             facts = {"minutes": minutes, "note": records[-1].note, "steps": records[-1].step}
             (folder / "minutes.json").write_text(json.dumps(facts))
         facts = json.loads((folder / "minutes.json").read_text())
@@ -222,6 +228,14 @@ class Seed:
             minutes=facts["minutes"],
             leaks=float(np.mean([leaks(text, task) for task, text in items])),
         )
+
+    def trained_before(self, algorithm: str) -> float:
+        """The minutes it took to train what another algorithm starts from. It must be there."""
+        try:
+            minutes: float = json.loads((self.folder / algorithm / "minutes.json").read_text())["minutes"]
+        except FileNotFoundError as error:
+            raise SystemExit(f"train {algorithm} first: seed {self.seed} has none") from error
+        return minutes
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -288,6 +302,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings to train by")
+    parser.add_argument("--after", default="", help="start from what this algorithm left, not from the base")
     parser.add_argument("--work", type=Path, default=ROOT / "var" / "policy-bench")
     parser.add_argument("--models", type=Path, default=ROOT / "var" / "models")
     parser.add_argument("--again", action="store_true", help="train anew what is there")

@@ -23,6 +23,7 @@ from rlhf.lm.configs import EvaluationConfig, RewardConfig, SamplingConfig
 from rlhf.lm.data import Dataset, Judgment, Task
 from rlhf.lm.features import Features
 from rlhf.lm.gold import gold_scores
+from rlhf.lm.inputs import DEFAULT
 from rlhf.lm.reward_model import RewardModel, fit
 from rlhf.lm.sampling import sample
 
@@ -32,6 +33,8 @@ AS_ROLLOUTS = (1.0, 1.0)
 EACH = 4
 """Samples of a training prompt by each of the two; the reward model is to judge both."""
 ANNOTATORS, NOISE = 5, 0.15
+INPUTS = ",".join([*DEFAULT, "execution"])
+"""What the reward model reads: the tasks have examples, so instructions can be tried."""
 CHUNK = 48
 
 Item = tuple[Task, str]
@@ -46,6 +49,9 @@ class Prepared:
     gold: dict[tuple[str, str], float]
     """Contrast of each training sample, by prompt and text: what the simulated annotators go by."""
     reward: RewardModel
+    """For texts that are seen once."""
+    keeping: RewardModel
+    """The same; the features that it computes are kept."""
     accuracy: float
     """Of the reward model on pairs of the training samples, against their gold without noise."""
     seconds: dict[str, float]
@@ -117,15 +123,16 @@ def prepare(
     dataset = Dataset(by_id, tuple(votes(gold, seed=seed)))
     started = time.perf_counter()
     if not (folder / "reward").exists():
+        config = RewardConfig(seed=seed, inputs=INPUTS)
         features = Features(base, encoder, folder / "features.sqlite3")
-        for _ in fit(RewardConfig(seed=seed), dataset=dataset, features=features, folder=folder / "reward"):
+        for _ in fit(config, dataset=dataset, features=features, folder=folder / "reward"):
             pass
     reward = RewardModel.load(folder / "reward", models)
     seconds["reward"] = time.perf_counter() - started
-    scores = dataclasses.replace(
-        reward, features=dataclasses.replace(reward.features, cache=folder / "features.sqlite3")
-    ).score(items)[0]
-    return Prepared(split, dataset, gold, reward, order_accuracy(items, scores, contrasts), seconds)
+    features = dataclasses.replace(reward.features, cache=folder / "features.sqlite3")
+    keeping = dataclasses.replace(reward, features=features)
+    accuracy = order_accuracy(items, keeping.score(items)[0], contrasts)
+    return Prepared(split, dataset, gold, reward, keeping, accuracy, seconds)
 
 
 def votes(gold: dict[tuple[str, str], float], *, seed: int) -> list[Judgment]:

@@ -23,6 +23,8 @@ DEMO = Path(__file__).resolve().parent.parent / "annotator" / "demo"
 FOLDS = 3
 TRAINING_VARIANTS, LEFT_OUT_VARIANTS = 4, 4
 """Prompts made of one task: each shows other examples."""
+GIVEN = 6
+"""Examples of a prompt, of which the generator is shown the first and a reward model may try all."""
 TRAINING_JUDGED, LEFT_OUT_JUDGED = 6, 10
 """Examples that an instruction is judged on."""
 ALIKE = 0.6
@@ -105,7 +107,7 @@ def _prompts(
     """Prompts that show other examples to induce from, each judged on examples to execute of its own."""
     prompts = []
     for number in range(variants):
-        shown = rng.permutation(len(task.induce))[:SHOWN_EXAMPLES]
+        shown = rng.permutation(len(task.induce))[:GIVEN]
         judging = rng.permutation(len(task.execute))[:judged]
         prompts.append(
             Task(
