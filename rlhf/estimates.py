@@ -95,7 +95,10 @@ def _family(kind: str, config: Config) -> str:
 def _units(kind: str, config: Config, count: int) -> float:
     """How much there is to do; `count` is of tasks, texts or steps: whatever the kind goes through."""
     if kind == Run.Kind.GENERATION:
-        return float(count * config["completions_per_task"] * config["max_new_tokens"])
+        written = config["completions_per_task"] * config.get(
+            "best_of", 1
+        )  # runs of earlier have no such field
+        return float(count * written * config["max_new_tokens"])
     if kind == Run.Kind.SCORING:
         return float(count * config["gold_examples"])
     if kind == Run.Kind.EVALUATION:

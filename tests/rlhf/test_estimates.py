@@ -88,6 +88,9 @@ def test_without_such_a_run_it_is_a_rule_of_thumb(project: Project):
     written = estimate(project, "generation", fill_in(runs.SamplingConfig, {}))
     assert written is not None
     assert written.seconds == pytest.approx(LOADING_SECONDS + 4 * 48 * RULES["generation"])
+    chosen = estimate(project, "generation", fill_in(runs.SamplingConfig, {"best_of": 3}))
+    assert chosen is not None
+    assert chosen.seconds == pytest.approx(LOADING_SECONDS + 3 * 4 * 48 * RULES["generation"])
 
 
 def test_where_there_is_nothing_to_do_there_is_no_estimate(project: Project):
