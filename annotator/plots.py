@@ -15,6 +15,8 @@ class Series:
     label: str
     low: str = ""
     high: str = ""
+    look: int = 0
+    """Its colour and dash, 1 to 4; 0: by its place in the plot."""
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,19 @@ PAGES: dict[str, tuple[str, str]] = {
     "overview": ("/projects/support/", "alice"),
     "runs": ("/projects/support/runs/", "alice"),
     "models": ("/projects/support/models/", "alice"),
+    "run-done": ("/projects/tuned/runs/{run_done}/", "dana"),
+    "run-running": ("/projects/tuned/runs/{run_running}/", "alice"),
+    "run-stopped": ("/projects/tuned/runs/{run_stopped}/", "alice"),
+    "run-cancelled": ("/projects/tuned/runs/{run_cancelled}/", "alice"),
+    "run-failed": ("/projects/tuned/runs/{run_failed}/", "alice"),
+    "run-queued": ("/projects/release-notes/runs/{run_queued}/", "alice"),
+    "run-empty": ("/projects/short-texts/runs/{run_empty}/", "alice"),
+    "runs-tuned": ("/projects/tuned/runs/", "alice"),
+    "compare": ("/projects/tuned/runs/compare/?{compared}", "dana"),
+    "compare-choose": ("/projects/tuned/runs/compare/", "dana"),
+    "compare-none": ("/projects/chinese/runs/compare/", "alice"),
+    "models-tuned": ("/projects/tuned/models/", "alice"),
+    "start-policy": ("/projects/tuned/runs/start/policy/", "alice"),
 }
 
 
@@ -123,9 +136,11 @@ def site(var: Path) -> Iterator[str]:
     call_command("migrate", verbosity=0)
     import picture_data
     import picture_judged
+    import picture_runs
 
     picture_data.fill()
     picture_judged.fill()
+    picture_runs.fill()
     with serving() as address:
         yield address
 
@@ -160,9 +175,10 @@ def wait_for(url: str) -> None:
 
 def photograph(address: str, executable: str, names: list[str], all_themes: bool) -> None:
     import picture_judged
+    import picture_runs
     from playwright.sync_api import sync_playwright
 
-    numbers = picture_judged.numbers()
+    numbers = picture_judged.numbers() | picture_runs.numbers()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         for name, (path, who, options) in PICTURES.items():

@@ -25,6 +25,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.db.models.functions import Coalesce, Now
 
+from rlhf import run_log
 from rlhf.interrupts import Interrupted, interrupts
 from rlhf.lm.data import Record
 from rlhf.models import Run, RunRecord, RunSample
@@ -79,10 +80,12 @@ class Hold:
             self.check()
             self._update(state=Run.State.DONE, finished_at=Now(), message="", **fields)
             yield
+        run_log.append(self.run, "done")
 
     def say(self, message: str, *, step: int | None = None, total: int | None = None) -> None:
         """What it is doing now, for the page."""
         fields = {"step": step, "total": total}
+        run_log.append(self.run, message)
         with self.writing(message=message[:300], **{k: v for k, v in fields.items() if v is not None}):
             pass
 
@@ -90,6 +93,7 @@ class Hold:
         """Store the numbers and samples of one step. The same step again replaces them."""
         with self.writing(step=record.step, total=record.total, message=message[:300]):
             self.store(record)
+            run_log.append(self.run, record.note or message or f"step {record.step} of {record.total}")
 
     def record_all(
         self, records: Generator[Record, None, Result], message: Callable[[Record], str]
@@ -134,12 +138,15 @@ class Hold:
     def release(self, note: str) -> None:
         """Give it back to the queue, to go on from its last checkpoint."""
         self._end(state=Run.State.QUEUED, worker="", sent_at=None, message="", note=note[:300])
+        run_log.append(self.run, note)
 
     def cancelled(self) -> None:
         self._end(state=Run.State.CANCELLED, finished_at=Now(), message="")
+        run_log.append(self.run, "cancelled")
 
     def fail(self, error: str) -> None:
         self._end(state=Run.State.FAILED, finished_at=Now(), message="", error=error)
+        run_log.append(self.run, f"failed: {error}")
 
     def _ours(self) -> dict[str, Any]:
         return {"pk": self.run.pk, "state": Run.State.RUNNING, "worker": self.token}
@@ -177,7 +184,8 @@ def execute(run_id: int, stage_of: Callable[[str], Stage]) -> None:
         log.info("run %s is not to be taken: done, or another worker has it", run_id)
         return
     log.info("run %s (%s), attempt %s", run_id, hold.run.kind, hold.run.attempts)
-    with beating(hold):
+    run_log.append(hold.run, f"attempt {hold.run.attempts}, by {hold.token}")
+    with run_log.warnings_of(hold.run), beating(hold):
         try:
             with interrupts.allowed():
                 stage_of(hold.run.kind)(hold)
@@ -249,7 +257,10 @@ def requeue_stale() -> int:
                 "sent_at": None,
             }
         # The worker is named again: it may have been taken over since it was read.
-        count += stale.filter(pk=run.pk, worker=run.worker).update(message="", **fields)
+        gone = stale.filter(pk=run.pk, worker=run.worker).update(message="", **fields)
+        if gone:
+            run_log.append(run, fields.get("note") or fields["error"])
+        count += gone
     Run.objects.filter(state=Run.State.QUEUED, cancel_requested=True).update(
         state=Run.State.CANCELLED, finished_at=Now()
     )

@@ -22,15 +22,14 @@ from rlhf.lm.configs import (
     PPO,
     RLOO,
     SFT,
-    DpoConfig,
     EvaluationConfig,
-    IlqlConfig,
     PolicyConfig,
     RewardConfig,
     SamplingConfig,
 )
 from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
+from rlhf.stage_configs import BOUNDS, fill_in
 
 
 class StartForm(forms.Form):
@@ -59,7 +58,7 @@ class StartForm(forms.Form):
 
     @property
     def advanced_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.advanced]
+        return [self[name] for name in self.advanced if name in self.fields]
 
     @property
     def advanced_has_errors(self) -> bool:
@@ -68,6 +67,13 @@ class StartForm(forms.Form):
     def given(self) -> dict[str, Any]:
         """What was filled in."""
         return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+
+    def planned(self) -> dict[str, Any]:
+        """The whole config that a run would have, for the estimate of its time. Raises InvalidConfig."""
+        if self.config is None:
+            return {}
+        known = {f.name for f in fields(self.config)}
+        return fill_in(self.config, {k: v for k, v in self.given().items() if k in known})
 
     def start(self, user: User) -> Run:
         """Make the run. Raises CannotStart."""
@@ -98,6 +104,11 @@ class GenerationForm(StartForm):
         super().__init__(*args, project=project, **kwargs)
         shown = project.completions_per_comparison
         self.fields["completions_per_task"].initial = max(SamplingConfig.completions_per_task, shown)
+
+    def planned(self) -> dict[str, Any]:
+        given = {"completions_per_task": self.fields["completions_per_task"].initial, **self.given()}
+        tasks = given.pop("tasks", None)
+        return {**fill_in(SamplingConfig, given), "tasks": tasks}
 
     def start(self, user: User) -> Run:
         given = self.given()
@@ -144,9 +155,9 @@ class RewardForm(StartForm):
 
 
 class PolicyForm(StartForm):
-    """One form for all algorithms: what another one asks is left out of what this one is given."""
+    """One form for all algorithms: it has the fields and defaults of the config of the one that is chosen."""
 
-    advanced = (
+    advanced: ClassVar[tuple[str, ...]] = (
         "learning_rate",
         "kl_coef",
         "kl_budget",
@@ -183,72 +194,90 @@ class PolicyForm(StartForm):
     )
     steps = forms.IntegerField(
         label=_("Steps"),
-        initial=PolicyConfig.steps,
-        help_text=_("Against the reward model. The time it takes grows with them."),
+        help_text=_("The time it takes grows with them."),
     )
     epochs = forms.IntegerField(
         label=_("Epochs"),
-        help_text=_(
-            "How often DPO, SFT and Q-learning go through all tasks; against the reward model, updates on "
-            "the same instructions. Empty: the default."
-        ),
+        help_text=_("How often it goes through all tasks."),
     )
-    learning_rate = forms.FloatField(label=_("Learning rate"), help_text=_("Empty: the algorithm's own."))
+    learning_rate = forms.FloatField(
+        label=_("Learning rate"), help_text=_("Higher learns faster, and games the reward sooner.")
+    )
     kl_coef = forms.FloatField(
         label=_("KL weight"),
-        initial=PolicyConfig.kl_coef,
         min_value=0,
         help_text=_("How strongly leaving the reference is punished."),
     )
     kl_budget = forms.FloatField(
         label=_("KL budget"),
-        initial=PolicyConfig.kl_budget,
         help_text=_("Nats an instruction; the run stops before it goes further."),
     )
-    prompts_per_step = forms.IntegerField(label=_("Tasks a step"), initial=PolicyConfig.prompts_per_step)
-    completions_per_prompt = forms.IntegerField(
-        label=_("Instructions a task"), initial=PolicyConfig.completions_per_prompt
-    )
+    prompts_per_step = forms.IntegerField(label=_("Tasks a step"))
+    completions_per_prompt = forms.IntegerField(label=_("Instructions a task"))
     beta = forms.FloatField(
         label=_("Beta"),
         help_text=_(
             "Of DPO: the smaller, the further it goes. Of Q-learning: the most that values may weigh in "
-            "writing; smaller ones are tried too. Empty: the algorithm's own."
+            "writing; smaller ones are tried too."
         ),
     )
-    groups_per_step = forms.IntegerField(
-        label=_("Tasks an update"), initial=DpoConfig.groups_per_step, help_text=_("Of DPO and SFT.")
-    )
+    groups_per_step = forms.IntegerField(label=_("Tasks an update"))
     rewards = forms.ChoiceField(
         label=_("Rewards"),
-        initial=IlqlConfig.rewards,
         choices=[("model", _("from the reward model")), ("rankings", _("from the rankings"))],
-        help_text=_("Of Q-learning."),
     )
     samples_per_task = forms.IntegerField(
         label=_("Instructions to learn from"),
-        initial=IlqlConfig.samples_per_task,
-        help_text=_("Of Q-learning: written for each task, beside those that were ranked."),
+        help_text=_("Written for each task, beside those that were ranked."),
     )
     tau = forms.FloatField(
         label=_("Expectile"),
-        initial=IlqlConfig.tau,
-        help_text=_("Of Q-learning: at 0.5 a beginning is worth what follows on average, near 1 the best."),
+        help_text=_("At 0.5 a beginning is worth what follows on average, near 1 the best."),
     )
     cql_weight = forms.FloatField(
         label=_("CQL weight"),
-        initial=IlqlConfig.cql_weight,
         min_value=0,
-        help_text=_("Of Q-learning: holds down the value of words that it has not seen."),
+        help_text=_("Holds down the value of words that it has not seen."),
     )
-    seed = forms.IntegerField(label=_("Seed"), min_value=0, initial=PolicyConfig.seed)
+    seed = forms.IntegerField(label=_("Seed"), min_value=0)
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, project=project, **kwargs)
+        asked = (self.data if self.is_bound else self.initial).get("algorithm")
+        self.chosen = asked if asked in POLICY_CONFIGS else PolicyConfig.algorithm
+        self.initial["algorithm"] = self.chosen
+        defaults = {f.name: f.default for f in fields(POLICY_CONFIGS[self.chosen])}
+        for name in [name for name in self.fields if name not in defaults]:
+            del self.fields[name]
+        for name, field in self.fields.items():
+            if name != "algorithm":
+                field.initial = defaults[name]
+        if self.is_online:
+            self.fields["epochs"].label = _("Updates a step")
+            self.fields["epochs"].help_text = _(
+                "How often it learns from the same instructions; after the first time, clipped."
+            )
+
+    @property
+    def is_online(self) -> bool:
+        """Whether it learns from what it writes: then epochs are updates, and seldom changed."""
+        return "completions_per_prompt" in self.fields
+
+    @property
+    def plain_fields(self) -> list[forms.BoundField]:
+        hidden = "epochs" if self.is_online else ""
+        return [field for field in super().plain_fields if field.name != hidden]
+
+    @property
+    def advanced_fields(self) -> list[forms.BoundField]:
+        return [*super().advanced_fields, *([self["epochs"]] if self.is_online else [])]
+
+    def planned(self) -> dict[str, Any]:
+        return fill_in(POLICY_CONFIGS[self.chosen], {**self.given(), "algorithm": self.chosen})
 
     def start(self, user: User) -> Run:
-        given = self.given()
-        algorithm = given.pop("algorithm", PolicyConfig.algorithm)
-        known = {field.name for field in fields(POLICY_CONFIGS[algorithm])}
-        config = {name: value for name, value in given.items() if name in known}
-        return runs.start_policy(project=self.project, user=user, algorithm=algorithm, config=config)
+        config = {name: value for name, value in self.given().items() if name != "algorithm"}
+        return runs.start_policy(project=self.project, user=user, algorithm=self.chosen, config=config)
 
 
 class CheckpointField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -285,6 +314,9 @@ class EvaluationForm(StartForm):
 
 
 class ScoringForm(StartForm):
+    def planned(self) -> dict[str, Any]:
+        return fill_in(EvaluationConfig, {})
+
     def start(self, user: User) -> Run:
         return runs.start_scoring(project=self.project, user=user)
 

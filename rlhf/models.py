@@ -7,6 +7,10 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+STOPPED = "stopped: "
+"""How the note of a run begins that a guard has stopped."""
+ALGORITHM_NAMES = {"dr_grpo": "Dr. GRPO", "best_of_n": "Best-of-n", "q_learning": "Q-learning"}
+
 
 class Snapshot(models.Model):
     """The rankings of a project, frozen into a file with a hash. Training reads nothing else."""
@@ -158,6 +162,21 @@ class Run(models.Model):
     def folder(self) -> str:
         """Where its checkpoints and results lie, relative to var/."""
         return f"runs/{self.pk}"
+
+    @property
+    def algorithm(self) -> str:
+        """As people write it; empty where a kind has but one."""
+        name = str(self.config.get("algorithm", ""))
+        return ALGORITHM_NAMES.get(name, name.upper().replace("_", " "))
+
+    @property
+    def guard(self) -> str:
+        """Why a guard stopped it, in the worker's words; empty where none did."""
+        return self.note.removeprefix(STOPPED) if self.note.startswith(STOPPED) else ""
+
+    @property
+    def stopped_early(self) -> bool:
+        return self.state == self.State.DONE and bool(self.guard)
 
 
 class RunRecord(models.Model):

@@ -17,7 +17,7 @@ def plots_of(run: Run) -> list[Plot]:
         algorithm = run.config.get("algorithm")
         if algorithm == ILQL:
             return _q_learning_plots(run)
-        return _offline_plots(run) if algorithm in (DPO, SFT) else _policy_plots(run)
+        return [*(_offline_plots(run) if algorithm in (DPO, SFT) else _policy_plots(run)), _speed()]
     if run.kind == Run.Kind.GENERATION:
         return _generation_plots()
     if run.kind == Run.Kind.SCORING:
@@ -150,6 +150,16 @@ def _q_learning_plots(run: Run) -> list[Plot]:
         Plot("beta", _("Beta"), _("weight of Q in writing"), (Series("beta", _("Beta")),)),
         *_policy_plots(run),
     ]
+
+
+def _speed() -> Plot:
+    return Plot(
+        "speed",
+        _("Speed"),
+        _("tokens a second"),
+        (Series("tokens_per_s", _("Tokens a second")),),
+        hint=_("Of writing, or where nothing is written of learning."),
+    )
 
 
 def _policy_plots(run: Run) -> list[Plot]:

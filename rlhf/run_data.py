@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
+from annotator.quality.tables import as_csv
 from rlhf.models import Checkpoint, Evaluation, Run, RunRecord
 
 
@@ -68,20 +67,14 @@ def csv_lines(run: Run) -> Iterator[str]:
     if evaluation is not None:
         rows = evaluation.result.get("tasks", [])
         columns = dict.fromkeys(name for row in rows for name in row)
-        yield _csv_line(list(columns))
+        yield as_csv([list(columns)])
         for row in rows:
-            yield _csv_line([row.get(name) for name in columns])
+            yield as_csv([[row.get(name) for name in columns]])
         return
     columns = {}
     for values in run.records.values_list("values", flat=True).iterator():
         columns.update(dict.fromkeys(values))
-    yield _csv_line(["step", "at", *columns])
+    yield as_csv([["step", "at", *columns]])
     for record in run.records.iterator():
         numbers = [record.values.get(name) for name in columns]
-        yield _csv_line([record.step, record.created_at.isoformat(), *numbers])
-
-
-def _csv_line(cells: list[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
+        yield as_csv([[record.step, record.created_at.isoformat(), *numbers]])

@@ -22,6 +22,7 @@ from kombu.exceptions import OperationalError
 from annotator import events
 from annotator.models import Completion, Project, Ranking, User, Verdict
 from annotator.site.celery import app
+from rlhf import run_log
 from rlhf.lm.configs import (
     ALGORITHMS,
     DPO,
@@ -184,6 +185,8 @@ def cancel(run: Run, *, user: Person = None) -> bool:
         if asked:
             events.record(run.project, user, "cancelled", str(run), run.get_absolute_url())
     run.refresh_from_db()
+    if asked:
+        run_log.append(run, f"{user or 'the site'} asked for its end")
     return asked
 
 
@@ -203,6 +206,7 @@ def resume(run: Run, *, user: Person = None) -> Run:
         raise CannotStart(_("Only a failed or cancelled run can be resumed."))
     transaction.on_commit(lambda: send(run.pk))
     run.refresh_from_db()
+    run_log.append(run, f"{user or 'the site'} resumed it")
     return run
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.requests import PersonRequest
-from rlhf import lineage, live, runs, selection_page
+from annotator.views.files import csv_file
+from rlhf import lineage, lineage_tree, live, model_data, runs, selection_page
 from rlhf.forms import RefitForm
 from rlhf.views.roles import manages
 
@@ -20,9 +21,11 @@ from rlhf.views.roles import manages
 @login_required
 def index(request: PersonRequest, slug: str) -> HttpResponse:
     project = project_for(request.user, slug, *STAFF)
+    policies = lineage.policies_of(project)
     context = {
         "project": project,
-        "policies": lineage.policies_of(project),
+        "policies": policies,
+        "tree": lineage_tree.tree_of(policies),
         "rewards": lineage.rewards_of(project),
         "live": live.of(project),
         "most": live.MOST,
@@ -30,6 +33,21 @@ def index(request: PersonRequest, slug: str) -> HttpResponse:
         "manages": manages(request.user, project),
     }
     return render(request, "rlhf/models.html", context)
+
+
+@require_safe
+@login_required
+def data(request: PersonRequest, slug: str) -> HttpResponse:
+    """All checkpoints with their figures: JSON (as a file: `?download`) or `?format=csv`."""
+    project = project_for(request.user, slug, *STAFF)
+    if request.GET.get("format") == "csv":
+        return csv_file(model_data.rows(project), name=f"{slug}-models.csv")
+    response = JsonResponse(
+        {"checkpoints": model_data.as_data(project)}, json_dumps_params={"ensure_ascii": False, "indent": 2}
+    )
+    if "download" in request.GET:
+        response["Content-Disposition"] = f'attachment; filename="{slug}-models.json"'
+    return response
 
 
 @require_POST

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -17,12 +25,13 @@ from annotator.models import Completion, Project, Prompt
 from annotator.plots import as_json
 from annotator.requests import PersonRequest
 from annotator.views.files import csv_file
-from rlhf import plots, run_data, runs
+from rlhf import estimates, plots, run_data, run_log, run_samples, runs
 from rlhf.forms import FORMS
-from rlhf.models import Checkpoint, Run, RunSample
+from rlhf.models import Checkpoint, Run
 from rlhf.progress import progress_of, seconds_left, seconds_taken
 from rlhf.report_tables import TABLES
 from rlhf.reports import report_of
+from rlhf.stage_configs import InvalidConfig
 from rlhf.views.roles import manages
 
 PAGE_SIZE = 50
@@ -56,13 +65,15 @@ def index(request: PersonRequest, slug: str) -> HttpResponse:
 @require_safe
 @login_required
 def run(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
-    """One run. For htmx only what changes: its state with the texts, or the samples of one step."""
+    """One run. For htmx only what changes: its state with the texts, the samples of one step, the log."""
     project = project_for(request.user, slug, *STAFF)
     run = _run_of(project, run_id)
     context: dict[str, Any] = {"project": project, "run": run}
     if request.htmx.target == "run-samples":
-        return render(request, "rlhf/_run_samples.html", context | _samples(run, request.GET.get("step", "")))
-    context |= _state(run) | _samples(run, request.GET.get("step", ""))
+        return render(request, "rlhf/_run_samples.html", context | run_samples.shown(run, request.GET.dict()))
+    if request.htmx.target == "run-log":
+        return render(request, "rlhf/_run_log.html", context | {"log": run_log.newest(run)})
+    context |= _state(run) | _texts(run, request.GET.dict())
     context["manages"] = manages(request.user, project)
     if request.htmx:
         response = render(request, "rlhf/_run_live.html", context | {"live": True})
@@ -72,6 +83,7 @@ def run(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
     context |= {
         "plots": as_json(plots.plots_of(run)),
         "report": report_of(run),
+        "log": run_log.newest(run),
         "promoted": runs.promoted_policy(project),
     }
     return render(request, "rlhf/run.html", context)
@@ -86,25 +98,11 @@ def _state(run: Run) -> dict[str, Any]:
     }
 
 
-def _samples(run: Run, step: str) -> dict[str, Any]:
-    """The texts beside the curves: a policy's of one step (the last, unless given), a generation's newest."""
+def _texts(run: Run, query: dict[str, str]) -> dict[str, Any]:
+    """The texts below the curves: a policy's of one step (the last, unless given), a generation's newest."""
     if run.kind == Run.Kind.GENERATION:
         return {"written": _written(run)}
-    if run.kind != Run.Kind.POLICY:
-        return {}
-    steps = list(run.samples.order_by("step").values_list("step", flat=True).distinct())
-    if not steps:
-        return {"samples": [], "sample_steps": []}
-    shown = int(step) if step.isdecimal() and int(step) in steps else steps[-1]
-    place = steps.index(shown)
-    found: list[RunSample] = list(run.samples.filter(step=shown).select_related("prompt").order_by("prompt"))
-    return {
-        "samples": found,
-        "sample_steps": steps,
-        "sample_step": shown,
-        "sample_previous": steps[place - 1] if place else None,
-        "sample_next": steps[place + 1] if place + 1 < len(steps) else None,
-    }
+    return run_samples.shown(run, query) if run.kind == Run.Kind.POLICY else {}
 
 
 def _written(run: Run) -> list[tuple[Prompt, list[Completion]]]:
@@ -142,6 +140,22 @@ def data(request: PersonRequest, slug: str, run_id: int) -> HttpResponseBase:
 
 @require_safe
 @login_required
+def log(request: PersonRequest, slug: str, run_id: int) -> HttpResponseBase:
+    """The whole log of a run as a text file; empty where no worker has had it."""
+    run = _run_of(project_for(request.user, slug, *STAFF), run_id)
+    path = run_log.path_of(run)
+    name = f"{slug}-run-{run.pk}-log.txt"
+    if not path.is_file():
+        response = HttpResponse(content_type="text/plain; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+    return FileResponse(
+        path.open("rb"), as_attachment=True, filename=name, content_type="text/plain; charset=utf-8"
+    )
+
+
+@require_safe
+@login_required
 def table(request: PersonRequest, slug: str, run_id: int, table: str) -> HttpResponse:
     """One of the tables of a reward model's report as a CSV file."""
     run = _run_of(project_for(request.user, slug, *STAFF), run_id)
@@ -154,11 +168,18 @@ def table(request: PersonRequest, slug: str, run_id: int, table: str) -> HttpRes
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def start(request: PersonRequest, slug: str, kind: str) -> HttpResponse:
-    """The form that starts a run of a kind; a POST starts it, with the defaults for what is not given."""
+    """The form that starts a run of a kind; a POST starts it, with the defaults for what is not given.
+
+    `?algorithm=` chooses the fields. For htmx also how long it would take with the fields that are given.
+    """
     project = project_for(request.user, slug, *MANAGERS)
     if kind not in FORMS:
         raise Http404(_("There is no such kind of run."))
-    form = FORMS[kind](request.POST if request.method == "POST" else None, project=project)
+    if request.htmx.target == "estimate":
+        context = {"project": project, **_estimate(project, kind, request.GET)}
+        return render(request, "rlhf/_estimate.html", context)
+    posted = request.POST if request.method == "POST" else None
+    form = FORMS[kind](posted, project=project, initial={"algorithm": request.GET.get("algorithm", "")})
     problem = ""
     if request.method == "POST" and form.is_valid():
         try:
@@ -167,6 +188,7 @@ def start(request: PersonRequest, slug: str, kind: str) -> HttpResponse:
             problem = str(error)
     last = project.runs.filter(kind=kind, state=Run.State.DONE).first()
     context = {
+        **_estimate(project, kind, posted or {"algorithm": request.GET.get("algorithm", "")}),
         "project": project,
         "kind": kind,
         "kind_label": Run.Kind(kind).label,
@@ -180,6 +202,17 @@ def start(request: PersonRequest, slug: str, kind: str) -> HttpResponse:
     }
     refused = problem or form.errors
     return render(request, "rlhf/run_start.html", context, status=422 if refused else 200)
+
+
+def _estimate(project: Project, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """How long a run with these fields would take, if they are to be understood."""
+    form = FORMS[kind](data, project=project)
+    try:
+        planned = form.planned() if form.is_valid() else None
+    except InvalidConfig:
+        planned = None
+    found = None if planned is None else estimates.estimate(project, kind, planned)
+    return {"estimate": found, "understood": planned is not None}
 
 
 @require_POST

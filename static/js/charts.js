@@ -105,11 +105,11 @@ export class Plot {
         {},
         ...this.spec.series.map((line, i) => ({
           label: line.label,
-          stroke: css(`--plot-${i + 1}`),
+          stroke: css(`--plot-${lookOf(line, i)}`),
           width: 2,
-          dash: DASHES[i],
+          dash: DASHES[lookOf(line, i) - 1],
           spanGaps: true,
-          ...(this.spec.bars ? { paths: uPlot.paths.bars({ size: [0.8, 48] }), fill: css(`--plot-${i + 1}`) } : {}),
+          ...(this.spec.bars ? { paths: uPlot.paths.bars({ size: [0.8, 48] }), fill: css(`--plot-${lookOf(line, i)}`) } : {}),
           points: { show: !this.spec.bars && (this.rows.length < 3 || this.pad > 0), size: 7, fill: css("--surface"), width: 2 },
         })),
       ],
@@ -162,11 +162,19 @@ export class Plot {
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
     ctx.font = font.replace("12px", `${12 * uPlot.pxRatio}px`);
-    ctx.textAlign = "right";
+    const left = this.isFurtherAtStart(level.value);
+    ctx.textAlign = left ? "left" : "right";
     const below = y - bbox.top < 20 * uPlot.pxRatio;
     ctx.textBaseline = below ? "top" : "bottom";
-    ctx.fillText(level.label, bbox.left + bbox.width, y + (below ? 4 : -4) * uPlot.pxRatio);
+    ctx.fillText(level.label, bbox.left + (left ? 0 : bbox.width), y + (below ? 4 : -4) * uPlot.pxRatio);
     ctx.restore();
+  }
+
+  // Where its name stands clear of the lines.
+  isFurtherAtStart(level) {
+    const nearest = (row) =>
+      Math.min(...this.spec.series.map((line) => row.values[line.key]).filter(isNumber).map((value) => Math.abs(value - level)));
+    return nearest(this.rows[0]) > nearest(this.rows.at(-1));
   }
 
   drawIntervals(chart) {
@@ -176,7 +184,7 @@ export class Plot {
     ctx.lineWidth = 1.5 * uPlot.pxRatio;
     this.spec.series.forEach((line, i) => {
       if (!line.low) return;
-      ctx.strokeStyle = css(`--plot-${i + 1}`);
+      ctx.strokeStyle = css(`--plot-${lookOf(line, i)}`);
       for (const row of this.rows) {
         const [low, high] = [row.values[line.low], row.values[line.high]];
         if (!isNumber(low) || !isNumber(high)) continue;
@@ -253,6 +261,11 @@ function isNumber(value) {
   return typeof value === "number" && Number.isFinite(value);
 }
 
+// Which of the four colours and dashes a line has.
+function lookOf(line, place) {
+  return line.look || place + 1;
+}
+
 function number(value) {
   return isNumber(value) ? value : null;
 }
@@ -260,7 +273,7 @@ function number(value) {
 // As many decimals as the distance of the ticks needs, the same for all of them.
 function tickLabels(splits, percent) {
   const factor = percent ? 100 : 1;
-  const distance = splits.length > 1 ? Math.abs(splits[1] - splits[0]) * factor : 1;
+  const distance = Math.abs(splits.length > 1 ? splits[1] - splits[0] : splits[0]) * factor;
   let digits = 0;
   while (digits < 6 && Math.abs(distance * 10 ** digits - Math.round(distance * 10 ** digits)) > 1e-6) digits += 1;
   const plain = new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });

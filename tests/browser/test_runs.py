@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from annotator import events
 from annotator.models import Project
-from rlhf import runs
+from rlhf import run_log, runs
 from rlhf.models import Checkpoint, Evaluation, Run, RunRecord, RunSample
 from tests.factories import make_comparison, make_prompt, make_ranking
 
@@ -103,6 +103,64 @@ def test_who_looks_at_an_earlier_step_keeps_it(open_as, alice, run: Run):
     expect(page.locator(".sample-policy b")).to_have_count(0)
 
 
+def test_the_slider_goes_through_the_steps(open_as, alice, run: Run):
+    page = open_as(alice, run.get_absolute_url())
+    slider = page.get_by_role("slider", name="Step of the samples")
+    slider.focus()
+    for step in (2, 1):
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#samples-title")).to_contain_text(f"at step {step}")
+        expect(slider).to_be_focused()
+    expect(slider).to_have_attribute("aria-valuetext", "at step 1")
+    page.get_by_role("link", name="Over time").click()
+    expect(page.locator(".sample-policy")).to_have_count(3)
+    expect(page.locator(".sample-reference")).to_have_count(1)
+    page.get_by_role("link", name="All tasks").click()
+    expect(page.locator("#samples-title")).to_contain_text("at step 3")
+
+
+def test_the_log_follows_the_run(open_as, alice, run: Run, settings, tmp_path):
+    settings.VAR = tmp_path
+    page = open_as(alice, run.get_absolute_url())
+    expect(page.locator("#run-log")).to_contain_text("No worker has written anything yet.")
+    run_log.append(run, "<i>Step 4</i>")
+    expect(page.locator(".log li")).to_contain_text("<i>Step 4</i>")
+
+
+def test_curves_of_two_runs_lie_over_each_other(open_as, dana, run: Run):
+    other = Run.objects.create(
+        project=run.project, kind="policy", state="done", step=2, total=2, config={"kl_budget": 4.0}
+    )
+    for step in (0, 1, 2):
+        RunRecord.objects.create(run=other, step=step, values={"reward": 1.0 + step, "kl": 0.5})
+    page = open_as(dana, "/projects/support/runs/")
+    page.get_by_role("link", name="Compare runs").click()
+    for one in (run, other):
+        page.get_by_role("checkbox", name=str(one)).check()
+    page.get_by_role("button", name="Compare").click()
+    plot = page.locator('[data-plot="reward"]')
+    expect(plot.locator("canvas")).to_be_visible()
+    expect(plot.locator(".plot-value")).to_have_text(["3", "0.3"])  # the newest run first
+    plot.get_by_text("As a table").click()
+    expect(plot.locator("tbody tr")).to_have_text(["01–", "120.1", "230.2", "3–0.3"])
+    expect(page.locator(".compare-differs")).to_have_text(["4.0", "8.0"])
+    add_step(run, 4)  # the other is done; this one goes on
+    expect(plot.locator(".plot-value").last).to_have_text("0.4")
+
+
+def test_the_estimate_follows_the_fields_and_the_fields_the_algorithm(open_as, alice, project: Project):
+    page = open_as(alice, "/projects/support/runs/start/policy/")
+    expect(page.locator("#estimate")).to_contain_text("About 7 min.")
+    page.get_by_label("Steps").fill("33")
+    expect(page.locator("#estimate")).to_contain_text("About 13 min.")
+    page.get_by_label("Algorithm").focus()
+    page.get_by_label("Algorithm").select_option("dpo")
+    expect(page.get_by_label("Epochs")).to_have_value("3")
+    expect(page.get_by_label("Steps")).to_have_count(0)
+    expect(page.locator("#estimate")).to_contain_text("nothing to do")
+    expect(page.get_by_label("Algorithm")).to_be_focused()
+
+
 def test_the_page_says_when_the_connection_is_lost(open_as, alice, run: Run):
     page = open_as(alice, run.get_absolute_url())
     expect(page.locator("[data-live-offline]")).to_be_hidden()
@@ -140,8 +198,10 @@ def test_promoting_asks_once_more_in_place(open_as, alice, rich: Project):
 @pytest.mark.parametrize("look", ["light", "dark phone"])
 def test_every_page_is_accessible_and_fits(open_as, alice, rich: Project, look: str):
     page = open_as(alice, "/projects/support/", dark="dark" in look, phone="phone" in look)
-    paths = ["", "runs/", "models/", "runs/start/policy/"]
-    paths += [f"runs/{pk}/" for pk in Run.objects.values_list("pk", flat=True)]
+    paths = ["", "runs/", "models/", "runs/start/policy/", "runs/start/policy/?algorithm=dpo"]
+    pks = list(Run.objects.values_list("pk", flat=True))
+    paths += [f"runs/{pk}/" for pk in pks]
+    paths += ["runs/compare/", "runs/compare/?" + "&".join(f"run={pk}" for pk in pks[:4])]
     for path in paths:
         page.goto(f"/projects/support/{path}")
         page.wait_for_load_state("networkidle")
