@@ -29,7 +29,7 @@ from rlhf.lm.configs import (
 )
 from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
-from rlhf.stage_configs import BOUNDS, fill_in
+from rlhf.stage_configs import fill_in
 
 
 class StartForm(forms.Form):
