@@ -111,7 +111,9 @@ def by_task(items: Sequence[Item], values: Sequence[float]) -> dict[str, float]:
     return {name: float(np.mean(some)) for name, some in sorted(found.items())}
 
 
-def read(lm: CausalLM, split: Split, path: Path, *, count: int, seed: int) -> tuple[list[Item], np.ndarray]:
+def read(
+    lm: CausalLM, executor: CausalLM, split: Split, path: Path, *, count: int, seed: int
+) -> tuple[list[Item], np.ndarray]:
     """Samples of left-out prompts as people would read them, and their gold (P, count)."""
     prompts = {task.id: task for task in split.left_out}
     rows, _ = kept(
@@ -122,7 +124,7 @@ def read(lm: CausalLM, split: Split, path: Path, *, count: int, seed: int) -> tu
         ],
     )
     items = [(prompts[prompt], text) for prompt, text in rows]
-    gold = golds(lm, items, path)
+    gold = golds(executor, items, path)
     return items, gold.reshape(len(prompts), count)
 
 
@@ -139,10 +141,17 @@ class Seed:
         self.base = load_causal("smollm2", options.models)
         encoder = load_encoder("minilm", options.models)
         self.split = split(read_folder(options.data), seed=seed, encoder=encoder)
+        self.start, self.earlier = self.base, 0.0
+        second = None
+        if options.after:
+            self.start = load_policy(self.folder / options.after / "policy", options.models)
+            self.earlier = json.loads((self.folder / options.after / "minutes.json").read_text())["minutes"]
+            second = (options.after, self.start)
         self.prepared: Prepared = prepare(
-            self.base, encoder, options.models, self.split, seed=seed, folder=self.folder
+            self.base, encoder, options.models, self.split, seed=seed, folder=self.folder, second=second
         )
         self.items, self.gold = read(
+            self.base,
             self.base,
             self.split,
             self.folder / "untouched.json",
@@ -198,24 +207,26 @@ class Seed:
         """Train, or read what was trained before, and judge."""
         after = self.options.after
         named = "-".join([algorithm, *(f"{k}={v}" for k, v in sorted(settings.items()))])
-        start, earlier = self.base, 0.0
         if after:
             named = f"{after} then {named}"
-            earlier = self.trained_before(after)
-            start = load_policy(self.folder / after / "policy", self.options.models)
         folder = self.folder / named
         if self.options.again and folder.exists():
             shutil.rmtree(folder)
         if not (folder / "minutes.json").exists():
             started = time.perf_counter()
-            records = train(algorithm, start, self.prepared, settings, folder)
-            minutes = earlier + (time.perf_counter() - started) / 60
+            records = train(algorithm, self.start, self.prepared, settings, folder)
+            minutes = self.earlier + (time.perf_counter() - started) / 60
             facts = {"minutes": minutes, "note": records[-1].note, "steps": records[-1].step}
             (folder / "minutes.json").write_text(json.dumps(facts))
         facts = json.loads((folder / "minutes.json").read_text())
         policy = load_policy(folder / "policy", self.options.models)
         items, gold = read(
-            policy, self.split, folder / "left_out.json", count=TRAINED, seed=READING_SEED + self.seed
+            policy,
+            self.base,
+            self.split,
+            folder / "left_out.json",
+            count=TRAINED,
+            seed=READING_SEED + self.seed,
         )
         kl, _ = kept(
             folder / "kl.json",
@@ -228,14 +239,6 @@ class Seed:
             minutes=facts["minutes"],
             leaks=float(np.mean([leaks(text, task) for task, text in items])),
         )
-
-    def trained_before(self, algorithm: str) -> float:
-        """The minutes it took to train what another algorithm starts from. It must be there."""
-        try:
-            minutes: float = json.loads((self.folder / algorithm / "minutes.json").read_text())["minutes"]
-        except FileNotFoundError as error:
-            raise SystemExit(f"train {algorithm} first: seed {self.seed} has none") from error
-        return minutes
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -302,7 +305,9 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings to train by")
-    parser.add_argument("--after", default="", help="start from what this algorithm left, not from the base")
+    parser.add_argument(
+        "--after", default="", help="start from what this algorithm left, and vote on that too"
+    )
     parser.add_argument("--work", type=Path, default=ROOT / "var" / "policy-bench")
     parser.add_argument("--models", type=Path, default=ROOT / "var" / "models")
     parser.add_argument("--again", action="store_true", help="train anew what is there")

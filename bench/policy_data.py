@@ -99,35 +99,54 @@ def kept(path: Path, make: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def prepare(
-    base: CausalLM, encoder: Encoder, models: Path, split: Split, *, seed: int, folder: Path
+    base: CausalLM,
+    encoder: Encoder,
+    models: Path,
+    split: Split,
+    *,
+    seed: int,
+    folder: Path,
+    second: tuple[str, CausalLM] | None = None,
 ) -> Prepared:
-    """Sample, judge, let simulated annotators vote, and train the reward model."""
+    """Sample, judge, let simulated annotators vote, and train the reward model.
+
+    `second` is a policy with its name that writes too, as in a second iteration: half as many for each
+    prompt as the base, judged like these.
+    """
+    name = f"after {second[0]}" if second else ""
     seconds: dict[str, float] = {}
     by_id = {task.id: task for task in split.training}
+    examples = EvaluationConfig().gold_examples
 
-    def write() -> list[list[str]]:
-        items = [
-            item
-            for how in (AS_PEOPLE_READ, AS_ROLLOUTS)
-            for item in drawn(base, split.training, count=EACH, how=how, seed=seed)
-        ]
+    def write(lm: CausalLM, ways: Sequence[tuple[float, float]]) -> list[list[str]]:
+        items = [item for how in ways for item in drawn(lm, split.training, count=EACH, how=how, seed=seed)]
         return [[task.id, text] for task, text in dict.fromkeys(items) if text]
 
-    rows, seconds["sampling"] = kept(folder / "samples.json", write)
-    items = [(by_id[task_id], text) for task_id, text in rows]
-    contrasts, seconds["gold"] = kept(
-        folder / "gold.json", lambda: judged(base, items, examples=EvaluationConfig().gold_examples)
+    rows, seconds["sampling"] = kept(
+        folder / "samples.json", lambda: write(base, (AS_PEOPLE_READ, AS_ROLLOUTS))
     )
+    items = [(by_id[task_id], text) for task_id, text in rows]
+    contrasts, seconds["gold"] = kept(folder / "gold.json", lambda: judged(base, items, examples=examples))
+    if second:
+        more_rows, seconds["sampling again"] = kept(
+            folder / name / "samples.json", lambda: write(second[1], (AS_PEOPLE_READ,))
+        )
+        seen = {tuple(row) for row in rows}
+        more = [(by_id[task_id], text) for task_id, text in more_rows if (task_id, text) not in seen]
+        found, seconds["gold again"] = kept(
+            folder / name / "gold.json", lambda: judged(base, more, examples=examples)
+        )
+        items, contrasts = items + more, contrasts + found
     gold = {(task.id, text): value for (task, text), value in zip(items, contrasts, strict=True)}
 
     dataset = Dataset(by_id, tuple(votes(gold, seed=seed)))
     started = time.perf_counter()
-    if not (folder / "reward").exists():
+    if not (folder / name / "reward").exists():
         config = RewardConfig(seed=seed, inputs=INPUTS)
         features = Features(base, encoder, folder / "features.sqlite3")
-        for _ in fit(config, dataset=dataset, features=features, folder=folder / "reward"):
+        for _ in fit(config, dataset=dataset, features=features, folder=folder / name / "reward"):
             pass
-    reward = RewardModel.load(folder / "reward", models)
+    reward = RewardModel.load(folder / name / "reward", models)
     seconds["reward"] = time.perf_counter() - started
     features = dataclasses.replace(reward.features, cache=folder / "features.sqlite3")
     keeping = dataclasses.replace(reward, features=features)
