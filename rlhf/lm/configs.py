@@ -96,6 +96,8 @@ class PolicyConfig:
     lora_alpha: int = 16
     pessimism: float = 0.5
     """Reward = mean - pessimism * std over the reward model's heads."""
+    copy_penalty: float = 2.0
+    """Taken off the score of a text that copies the instruction which the prompt shows as an example."""
     save_every: int = 1
     """Steps between checkpoints that a killed run resumes from."""
     sample_tasks: int = 4
@@ -188,6 +190,8 @@ class IlqlConfig:
     max_new_tokens: int = 40
     pessimism: float = 0.5
     """Reward = mean - pessimism * std over the reward model's heads."""
+    copy_penalty: float = 2.0
+    """Taken off the score of a text that copies the instruction which the prompt shows as an example."""
     epochs: int = 30
     texts_per_step: int = 48
     learning_rate: float = 3e-4

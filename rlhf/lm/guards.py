@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from rlhf.lm.configs import IlqlConfig, PolicyConfig
+from rlhf.lm.data import Task
 from rlhf.lm.metrics import words
+from rlhf.lm.prompting import words_for
 
 Values = Mapping[str, float]
 
@@ -33,11 +38,29 @@ def limit_passed(config: PolicyConfig | IlqlConfig, values: Values, start: Value
     return ""
 
 
+def copied(items: Sequence[tuple[Task, str]]) -> npt.NDArray[np.float64]:
+    """Which texts repeat the instruction that the generator's prompt shows as an example: 1 or 0 each. (N,)
+
+    More than half of such a text's trigrams of words are that instruction's. It is well written, and fits no
+    task: a reward model that has learned what good writing looks like pays for it (docs/LOG.md).
+    """
+    marks = []
+    for task, text in items:
+        shown = _trigrams(words_for(task.language)["shown_instruction"])
+        grams = _trigrams(text)
+        marks.append(float(2 * sum(gram in shown for gram in grams) > len(grams)))
+    return np.array(marks)
+
+
 def repetition(texts: Sequence[str]) -> float:
     """Mean share of a text's trigrams of words that it has already had; 0 for what is too short to repeat."""
     shares = []
     for text in texts:
-        found = words(text)
-        grams = [tuple(found[i : i + NGRAM]) for i in range(len(found) - NGRAM + 1)]
+        grams = _trigrams(text)
         shares.append(1 - len(set(grams)) / len(grams) if grams else 0.0)
     return sum(shares) / len(shares) if shares else 0.0
+
+
+def _trigrams(text: str) -> list[tuple[str, ...]]:
+    found = words(text)
+    return [tuple(found[i : i + NGRAM]) for i in range(len(found) - NGRAM + 1)]

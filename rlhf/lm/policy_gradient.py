@@ -26,7 +26,7 @@ from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import ALGORITHMS, POLICY_CONFIGS, PolicyConfig, PpoConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
 from rlhf.lm.group_learner import GroupLearner
-from rlhf.lm.guards import limit_passed
+from rlhf.lm.guards import copied, limit_passed
 from rlhf.lm.jobs import Job
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.ppo import PpoLearner
@@ -125,6 +125,7 @@ def train(
             texts = [(task, c.text) for task, group in zip(batch, groups, strict=True) for c in group]
             scored = processes.over(texts, lambda part: zip(*score(list(part)), strict=True))
             means, stds = np.array(scored).T
+            means = means - config.copy_penalty * copied(texts)
             rewards = torch.as_tensor(means - config.pessimism * stds, dtype=torch.float32)
             rewards = rewards.view(len(groups), -1)  # (P, G)
             rollouts = [

@@ -11,7 +11,7 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import IlqlConfig, SamplingConfig
 from rlhf.lm.data import Task
 from rlhf.lm.evaluation import Score
-from rlhf.lm.guards import repetition
+from rlhf.lm.guards import copied, repetition
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.q_heads import PerturbedOutput
 from rlhf.lm.sampling import SampledCompletion, sample
@@ -47,7 +47,9 @@ def measure(
         "score_std": 0.0,
     }
     if score is not None:
-        means, stds = score([(task, c.text) for task in tasks for c in groups[task.id]])
+        items = [(task, c.text) for task in tasks for c in groups[task.id]]
+        means, stds = score(items)
+        means = means - config.copy_penalty * copied(items)
         values |= {
             "score": float(np.mean(means)),
             "score_std": float(np.mean(stds)),

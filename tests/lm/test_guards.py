@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rlhf.lm.configs import PolicyConfig
-from rlhf.lm.guards import limit_passed, repetition
+from rlhf.lm.data import Task
+from rlhf.lm.guards import copied, limit_passed, repetition
 
 CONFIG = PolicyConfig(kl_budget=8.0, length_drift=3.0, entropy_floor=0.2, disagreement=3.0, repetition=0.3)
 START = {"kl": 0.0, "length": 12.0, "entropy": 2.0, "score_std": 0.2, "repetition": 0.1}
@@ -40,3 +41,20 @@ def test_repetition() -> None:
     assert repetition(["too short", ""]) == 0
     assert repetition(["好好好好好"]) == pytest.approx(2 / 3)
     assert repetition([]) == 0
+
+
+def test_copies_of_the_instruction_that_the_prompt_shows() -> None:
+    english, chinese = Task(id="e", text=""), Task(id="z", text="", language="zh-hans")
+    texts = [
+        "Write the surname first, then a comma and the first name.",
+        "Write the surname first, then a comma and the last name.",  # 8 of 9 trigrams
+        "Write the surname first.",  # both
+        "Write the name of the country first, then a comma and the capital.",  # 3 of 11
+        "Write the plural.",
+        "",
+    ]
+    assert copied([(english, text) for text in texts]).tolist() == [1, 1, 1, 0, 0, 0]
+    assert copied([(chinese, "找出日期里的年份，只写四位数字。"), (chinese, "写出反义词。")]).tolist() == [
+        1,
+        0,
+    ]
