@@ -18,6 +18,7 @@ from rlhf.lm import offline
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import DpoConfig
 from rlhf.lm.data import Dataset, Record
+from rlhf.lm.gold_along import Judge
 from rlhf.lm.offline import Group
 from rlhf.lm.pairs import judged_pairs
 
@@ -41,6 +42,7 @@ def train(
     dataset: Dataset,
     reliability: Mapping[str, float],
     folder: Path,
+    judge: Judge | None = None,
     code_version: str = "",
 ) -> Iterator[Record]:
     """Train on the judgments of tasks that are not held out. See `offline.train`.
@@ -56,7 +58,14 @@ def train(
 
     facts = [[[p.first, p.second, p.target, p.weight] for p in some] for some in said]
     return offline.train(
-        config, policy=policy, groups=groups, loss=loss, facts=facts, folder=folder, code_version=code_version
+        config,
+        policy=policy,
+        groups=groups,
+        loss=loss,
+        facts=facts,
+        folder=folder,
+        judge=judge,
+        code_version=code_version,
     )
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
 from rlhf.lm.metrics import Interval
 
+GOLD, REWARD = "gold", "gold_reward"
 LEVEL = 0.05
 LEAST_TASKS = 4
 """With fewer a mean tells nothing of its spread."""
@@ -38,6 +40,25 @@ class Fall:
     until: int
     gold: Interval
     reward: Interval
+
+
+def measured(gold: Mapping[str, float], reward: Mapping[str, float]) -> dict[str, float]:
+    """A record's values: the means, and each task's own as "gold/ID" and "gold_reward/ID"."""
+    values: dict[str, float] = {}
+    for name, means in ((GOLD, gold), (REWARD, reward)):
+        if means:
+            values[name] = float(np.mean(list(means.values())))
+            values |= {f"{name}/{task_id}": mean for task_id, mean in means.items()}
+    return values
+
+
+def measurements(records: Sequence[tuple[int, Mapping[str, Any]]]) -> list[Measurement]:
+    """Undo `measured` for the (step, values) of a run's records, as far as gold was measured."""
+    return [
+        Measurement(step, _under(GOLD, values), _under(REWARD, values))
+        for step, values in records
+        if values.get(GOLD) is not None
+    ]
 
 
 def gamed(measurements: Sequence[Measurement], *, level: float = LEVEL) -> Fall | None:
@@ -67,3 +88,12 @@ def t_interval(values: np.ndarray, *, level: float) -> Interval:
     mean, degrees = float(values.mean()), len(values) - 1
     reach = -float(stdtrit(degrees, level)) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return Interval(mean, mean - reach, mean + reach)
+
+
+def _under(name: str, values: Mapping[str, Any]) -> dict[str, float]:
+    start = f"{name}/"
+    return {
+        key.removeprefix(start): value
+        for key, value in values.items()
+        if key.startswith(start) and value is not None
+    }

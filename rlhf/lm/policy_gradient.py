@@ -23,6 +23,7 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import ALGORITHMS, GRPO, RLOO, PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
+from rlhf.lm.gold_along import Judge, is_due
 from rlhf.lm.guards import limit_passed, repetition
 from rlhf.lm.policy_losses import (
     clipped_loss,
@@ -77,12 +78,14 @@ def train(
     tasks: Sequence[Task],
     score: Score,
     folder: Path,
+    judge: Judge | None = None,
     code_version: str = "",
 ) -> Iterator[Record]:
     """Train; yield one record a step, each saved in `folder` before it is given. Leaves `folder/policy`.
 
     Record i is about the policy after i updates: the first is the untrained one, the last the one saved.
     Where `folder` holds a state, its records are given again and the run goes on from there.
+    `judge` measures gold every `gold_every` steps.
     Raises ValueError (held-out or too few tasks), ResumeMismatch, DiskFull, FloatingPointError.
     """
     check(config, tasks)
@@ -174,6 +177,8 @@ def train(
             samples: tuple[Sample, ...] = ()
             if last or stopped or step % config.sample_every == 0:
                 samples = beside(shown, write(sampler, shown, **reading), reference_texts)
+            if judge and is_due(step, every=config.gold_every, last=last or bool(stopped)):
+                values |= judge(sampler)
             tokens = sum(len(c.token_ids) for group in groups for c in group)
             values |= {
                 "grad_norm": grad_norm,

@@ -12,11 +12,18 @@ from rlhf.lm import offline
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import SftConfig
 from rlhf.lm.data import Dataset, Record
+from rlhf.lm.gold_along import Judge
 from rlhf.lm.offline import Group
 
 
 def train(
-    config: SftConfig, *, policy: CausalLM, dataset: Dataset, folder: Path, code_version: str = ""
+    config: SftConfig,
+    *,
+    policy: CausalLM,
+    dataset: Dataset,
+    folder: Path,
+    judge: Judge | None = None,
+    code_version: str = "",
 ) -> Iterator[Record]:
     """Train on demonstrations for the tasks that are not held out. See `offline.train`."""
     shown = demonstrations(dataset, written=config.written, ranked=config.ranked)
@@ -37,6 +44,7 @@ def train(
         loss=loss,
         facts=weights,
         folder=folder,
+        judge=judge,
         code_version=code_version,
     )
 

@@ -47,6 +47,27 @@ class Wins:
     tasks: int
 
 
+Scored = tuple[str, float | None, float]
+"""A text's task, its score (None: it has none) and its length."""
+
+
+def matches_between(old: Iterable[Scored], new: Iterable[Scored]) -> list[Match]:
+    """Every text of the new one against every one of the old's for the same task: the higher score wins.
+
+    Not one against one: both write with the same random numbers, which makes many of those pairs equal.
+    """
+    by_task: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for task_id, score, length in old:
+        if score is not None:
+            by_task[task_id].append((score, length))
+    return [
+        Match(task_id, 0.5 + 0.5 * float(np.sign(score - old_score)), length - old_length)
+        for task_id, score, length in new
+        if score is not None
+        for old_score, old_length in by_task.get(task_id, ())
+    ]
+
+
 def wins(matches: Sequence[Match], *, resamples: int = 2000, seed: int = 0) -> Wins | None:
     """Both rates, each task counting the same; intervals by resampling tasks. None without a match."""
     if not matches:

@@ -6,7 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from rlhf.lm.wins import Match, length_controlled, logistic_at_zero, rate_by_task, wins
+from rlhf.lm.wins import (
+    Match,
+    length_controlled,
+    logistic_at_zero,
+    matches_between,
+    rate_by_task,
+    wins,
+)
 
 
 def two_lengths(*, longer: tuple[int, int], shorter: tuple[int, int], tasks: int = 10) -> list[Match]:
@@ -24,6 +31,12 @@ def test_a_task_with_many_matches_counts_as_much_as_one_with_few():
     assert wins(matches).rate.value == 0.5
     assert (wins(matches).matches, wins(matches).tasks) == (10, 2)
     assert wins([]) is None
+
+
+def test_each_text_meets_each_of_its_task():
+    old = [("a", 1.0, 10.0), ("a", 2.0, 12.0), ("b", 5.0, 9.0), ("c", None, 9.0)]
+    new = [("a", 2.0, 11.0), ("b", None, 9.0), ("c", 1.0, 9.0)]
+    assert matches_between(old, new) == [Match("a", 1.0, 1.0), Match("a", 0.5, -1.0)]
 
 
 def test_length_is_taken_out_by_hand():
