@@ -29,6 +29,9 @@ from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import BOUNDS
 
+GOLD_EVERY = 4
+"""What the form offers; a run that is started by a command or by its code measures gold only if told to."""
+
 
 class StartForm(forms.Form):
     """Starts one run of a project: the fields of its config, and what it is asked besides."""
@@ -147,6 +150,7 @@ class PolicyForm(StartForm):
         "completions_per_prompt",
         "beta",
         "groups_per_step",
+        "gold_every",
         "seed",
     )
 
@@ -197,13 +201,23 @@ class PolicyForm(StartForm):
     groups_per_step = forms.IntegerField(
         label=_("Tasks an update"), initial=DpoConfig.groups_per_step, help_text=_("Of DPO and SFT.")
     )
+    gold_every = forms.IntegerField(
+        label=_("Measure gold every"),
+        initial=GOLD_EVERY,
+        min_value=0,
+        help_text=_(
+            "Steps, on held-out tasks: it shows whether the reward is being gamed. Each measurement costs "
+            "about as much as evaluating 12 tasks with two instructions each. 0: never."
+        ),
+    )
     seed = forms.IntegerField(label=_("Seed"), min_value=0, initial=PolicyConfig.seed)
 
     def start(self, user: User) -> Run:
         given = self.given()
         algorithm = given.pop("algorithm", PolicyConfig.algorithm)
         known = {field.name for field in fields(POLICY_CONFIGS[algorithm])}
-        config = {name: value for name, value in given.items() if name in known}
+        config = {"gold_every": GOLD_EVERY, **given}
+        config = {name: value for name, value in config.items() if name in known}
         return runs.start_policy(project=self.project, user=user, algorithm=algorithm, config=config)
 
 
@@ -223,6 +237,16 @@ class EvaluationForm(StartForm):
 
     new = CheckpointField(label=_("New generator"), empty_label=_("The newest"))
     old = CheckpointField(label=_("Old generator"), empty_label=_("The one it was trained from"))
+    ask_people = forms.IntegerField(
+        label=_("Ask people"),
+        min_value=0,
+        max_value=10_000,
+        initial=0,
+        help_text=_(
+            "On so many held-out tasks, both generators' instructions are mixed into the annotators' queue, "
+            "where nobody can tell them from other comparisons. Models never learn from what is said of them."
+        ),
+    )
     completions_per_task = forms.IntegerField(
         label=_("Instructions a task"), help_text=_("More of them make the interval narrower.")
     )
@@ -236,8 +260,11 @@ class EvaluationForm(StartForm):
 
     def start(self, user: User) -> Run:
         given = self.given()
-        new, old = given.pop("new", None), given.pop("old", None)
-        return runs.start_evaluation(project=self.project, user=user, new=new, old=old, config=given)
+        asked = {name: given.pop(name, None) for name in ("new", "old")}
+        ask_people = given.pop("ask_people", 0)
+        return runs.start_evaluation(
+            project=self.project, user=user, **asked, ask_people=ask_people, config=given
+        )
 
 
 class ScoringForm(StartForm):
@@ -252,6 +279,12 @@ FORMS: dict[str, type[StartForm]] = {
     Run.Kind.EVALUATION: EvaluationForm,
     Run.Kind.SCORING: ScoringForm,
 }
+
+
+class AskForm(forms.Form):
+    """On how many held-out tasks annotators are asked which generator is better."""
+
+    tasks = forms.IntegerField(min_value=1, max_value=10_000)
 
 
 class RefitForm(forms.Form):

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from annotator.plots import Plot, Series
 from rlhf.lm.configs import DPO, SFT
+from rlhf.lm.over_optimisation import GOLD, REWARD
 from rlhf.models import Run
 
 
@@ -15,12 +16,34 @@ def plots_of(run: Run) -> list[Plot]:
         return _reward_plots()
     if run.kind == Run.Kind.POLICY:
         offline = run.config.get("algorithm") in (DPO, SFT)
-        return _offline_plots(run) if offline else _policy_plots(run)
+        found = _offline_plots(run) if offline else _policy_plots(run)
+        return [*found[:1], *_gold_plots(run), *found[1:]]
     if run.kind == Run.Kind.GENERATION:
         return _generation_plots()
     if run.kind == Run.Kind.SCORING:
         return [Plot("gold", _("Gold metric"), _("contrast, nats a token"), (Series("gold", _("Mean")),))]
     return []
+
+
+def _gold_plots(run: Run) -> list[Plot]:
+    """Gold beside the reward of the same texts, where they were measured along the run."""
+    if not run.config.get("gold_every"):
+        return []
+    return [
+        Plot(
+            "gold",
+            _("Gold metric"),
+            _("contrast, nats a token"),
+            (Series(GOLD, _("Held-out tasks")),),
+            hint=_("If it falls while the next curve rises, the reward is being gamed."),
+        ),
+        Plot(
+            "gold_reward",
+            _("Reward of the same instructions"),
+            _("pessimistic score of the reward model"),
+            (Series(REWARD, _("Held-out tasks")),),
+        ),
+    ]
 
 
 def _generation_plots() -> list[Plot]:

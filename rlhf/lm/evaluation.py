@@ -21,7 +21,7 @@ from rlhf.lm.gold import GoldScore, gold_scores
 from rlhf.lm.metrics import Interval, bootstrap_difference, bootstrap_mean, distinct_n
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import SampledCompletion, sample
-from rlhf.lm.text_measures import by_task, consistencies, log_perplexities, similarities, varieties
+from rlhf.lm.text_measures import consistencies, log_perplexities, similarities, varieties
 from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
 from rlhf.lm.wins import Wins, matches_between, rate_by_task, wins
 
@@ -83,13 +83,13 @@ class EvaluationResult:
     gap_closed: float | None
     """(new - old) / (people - old), over the tasks with an instruction by a person."""
     tasks: tuple[TaskResult, ...]
-    texts: dict[str, dict[str, list[str]]]
-    """What was written: by "old" and "new", then by task."""
+    texts: dict[str, list[SampledCompletion]]
+    """What "old" and "new" wrote."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, without the texts; what could not be measured is left out."""
-        found = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
-        return {name: value for name, value in found.items() if name != "texts"}
+        found = dataclasses.asdict(dataclasses.replace(self, texts={}))
+        return {k: value for k, value in found.items() if k != "texts" and value is not None}
 
 
 def evaluate(
@@ -133,10 +133,8 @@ def evaluate(
             golds[name] += gold_scores(executor, wanted[start : start + CHUNK], config)
             done += len(wanted[start : start + CHUNK])
             yield Record(done, total, {})
-    contrasts = {
-        name: per_task(wanted, [None if g is None else g.contrast for g in golds[name]])
-        for name, wanted in (items | controls).items()
-    }
+    values = {name: [None if g is None else g.contrast for g in found] for name, found in golds.items()}
+    contrasts = {name: per_task(wanted, values[name]) for name, wanted in (items | controls).items()}
 
     # 3. The reward model's view of the same texts, mean and pessimistic.
     scores: dict[str, list[float | None]] = {}
@@ -150,36 +148,33 @@ def evaluate(
 
     # 4. Who wins, by gold and by reward; at equal length too.
     lengths = {name: [float(len(c.token_ids)) for c in texts[name]] for name in items}
-    judges = {"gold": {name: [g and g.contrast for g in golds[name]] for name in items}, "reward": scores}
-    matches = {
-        judge: matches_between(
-            *(
-                [(t.id, v, n) for (t, _), v, n in zip(items[name], values[name], lengths[name], strict=True)]
-                for name in ("old", "new")
-            )
-        )
-        for judge, values in judges.items()
-        if values
+    sides = {
+        judge: [
+            [(task.id, v, n) for (task, _), v, n in zip(items[side], found[side], lengths[side], strict=True)]
+            for side in ("old", "new")
+        ]
+        for judge, found in (("gold", values), ("reward", scores))
+        if found
     }
+    matches = {judge: matches_between(*both) for judge, both in sides.items()}
     won = {judge: rate_by_task(found) for judge, found in matches.items()}
 
     # 5. What the texts are like.
-    def measure(
-        values: Callable[[list[Item]], Sequence[float | None]],
-    ) -> dict[str, dict[str, float]]:
-        return {name: per_task(wanted, values(wanted)) for name, wanted in items.items()}
+    def measure(of: Callable[[list[Item]], Sequence[float | None]]) -> Comparison | None:
+        return compare({name: per_task(wanted, of(wanted)) for name, wanted in items.items()}, config)
 
-    leaked = {name: per_task(items[name], [g and float(g.leak) for g in golds[name]]) for name in items}
+    leaked = {
+        name: per_task(items[name], [None if g is None else float(g.leak) for g in golds[name]])
+        for name in items
+    }
     said = {name: [c.text for c in texts[name]] for name in items}
     result = EvaluationResult(
         gold=compare(contrasts, config),
         reward=compare(rewards["mean"], config),
         pessimistic=compare(rewards["pessimistic"], config),
         length=compare({name: per_task(items[name], lengths[name]) for name in items}, config),
-        fluency=compare(measure(lambda wanted: log_perplexities(executor, [t for _, t in wanted])), config),
-        consistency=compare(measure(lambda wanted: consistencies(encoder, wanted)), config)
-        if encoder
-        else None,
+        fluency=measure(lambda wanted: log_perplexities(executor, [text for _, text in wanted])),
+        consistency=measure(lambda wanted: consistencies(encoder, wanted)) if encoder else None,
         variety=compare({name: varieties(wanted, 2) for name, wanted in items.items()}, config),
         self_similarity=compare({name: similarities(wanted) for name, wanted in items.items()}, config),
         leaks=compare(leaked, config),
@@ -206,7 +201,7 @@ def evaluate(
             )
             for task in tasks
         ),
-        texts={name: by_task(items[name]) for name in items},
+        texts=texts,
     )
     yield Record(total, total, {"kl": result.kl})
     return result

@@ -43,7 +43,8 @@ def judge_on(
         found = gold_scores(executor, items, EvaluationConfig())
         means, stds = score(items) if score else (None, None)
         rewards = [None] * len(items) if means is None or stds is None else list((means - stds).tolist())
-        return measured(by_task(items, [gold and gold.contrast for gold in found]), by_task(items, rewards))
+        contrasts = [None if gold is None else gold.contrast for gold in found]
+        return measured(by_task(items, contrasts), by_task(items, rewards))
 
     return judge
 

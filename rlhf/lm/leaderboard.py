@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 RIDGE = 0.1
 """Weight of θ²/2 beside the games' log-likelihood: who has won all is strong, not infinitely so."""
 NEWTON_STEPS = 30
+CLOSE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def bradley_terry(pairs: npt.NDArray[np.int64], won: Floats, played: Floats, pla
         curved = np.einsum("rk,ki,kj->rij", played * p * (1 - p), design, design, optimize=True)
         step = np.linalg.solve(curved + RIDGE * np.eye(players), slope[..., None])[..., 0]
         theta += np.clip(step, -2, 2)  # from a flat start Newton can overshoot
+        if np.abs(step).max() < CLOSE:
+            break
     return theta
 
 

@@ -88,10 +88,11 @@ def judge_of(
     config: PolicyConfig | OfflineConfig, dataset: Dataset, reward: RewardModel | None
 ) -> Judge | None:
     """What measures gold along the run; None where that is not asked for, or no held-out task can judge."""
-    if not config.gold_every:
+    tasks = [task for task in dataset.tasks.values() if task.held_out and task.held_out_examples]
+    if not config.gold_every or not tasks:
         return None
     return judge_on(
-        [task for task in dataset.tasks.values() if task.held_out],
+        tasks,
         executor=load_causal(settings.EXECUTOR, settings.MODELS_DIR),
         score=reward.score if reward else None,
         max_new_tokens=config.max_new_tokens,
