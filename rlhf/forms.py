@@ -76,13 +76,17 @@ class StartForm(forms.Form):
 
 class GenerationForm(StartForm):
     config = SamplingConfig
-    advanced = ("temperature", "top_p", "max_new_tokens")
+    advanced = ("best_of", "temperature", "top_p", "max_new_tokens")
 
     completions_per_task = forms.IntegerField(
         label=_("Instructions a task"), help_text=_("More of them make better comparisons, and take longer.")
     )
     tasks = forms.IntegerField(
         label=_("Number of tasks"), min_value=1, help_text=_("Empty: all of them. Fewer are a quick trial.")
+    )
+    best_of = forms.IntegerField(
+        label=_("Best of"),
+        help_text=_("Above 1: so many are written for each instruction that the reward model has kept."),
     )
     temperature = forms.FloatField(
         label=_("Temperature"), help_text=_("Higher is more varied, and above 1 often nonsense.")

@@ -73,8 +73,12 @@ def start_generation(
             _("A comparison in this project shows %(k)d instructions, so at least %(k)d a task are needed.")
             % {"k": project.completions_per_comparison}
         )
+    reward = latest_reward(project) if values["best_of"] > 1 else None
+    if values["best_of"] > 1 and reward is None:
+        raise CannotStart(_("There is no reward model yet to keep the best by. Train one first."))
     total = min(prompts, tasks or prompts)
-    return _start(project, Run.Kind.GENERATION, user, {**values, "tasks": total}, total, policy=policy)
+    values["tasks"] = total
+    return _start(project, Run.Kind.GENERATION, user, values, total, policy=policy, reward=reward)
 
 
 def start_scoring(*, project: Project, user: Person = None, config: Values = None) -> Run:

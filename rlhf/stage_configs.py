@@ -15,6 +15,7 @@ Config = TypeVar("Config")
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "completions_per_task": (1, 64),
+    "best_of": (1, 64),
     "completions_per_prompt": (2, 64),
     "prompts_per_step": (1, 256),
     "temperature": (0.01, 2),

@@ -13,6 +13,11 @@ class SamplingConfig:
     """How completions are written."""
 
     completions_per_task: int = 4
+    best_of: int = 1
+    """Candidates written for each completion that is kept: the ones kept are those that the reward model
+    scores highest. 1 keeps all."""
+    pessimism: float = 0.5
+    """That score is mean - pessimism * std over the reward model's heads."""
     temperature: float = 0.8
     """At 1 without a cut the embedded model writes noise."""
     top_p: float = 0.95

@@ -22,6 +22,8 @@ TEXT = (
     *("empty", "variety", "has_code"),
 )
 LIKELIHOOD = ("mean", "lowest", "sure", "beginning", "spread", "ends")
+EXECUTION = ("contrast", "log_likelihood", "top", "quotes")
+"""Computed in execution.py."""
 
 LIST_ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)、])\s*\S", re.MULTILINE)
 CODE = "`" * 3

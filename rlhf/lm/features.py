@@ -23,6 +23,7 @@ from rlhf.lm.backbones import CausalLM, Encoder
 from rlhf.lm.covariates import likelihood_covariates, text_covariates
 from rlhf.lm.data import Task
 from rlhf.lm.encoder_states import pooled_states
+from rlhf.lm.execution import execution_covariates
 from rlhf.lm.prompting import generator_text, plain_chat_text, shorten
 from rlhf.lm.style import style_covariates
 from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
@@ -108,7 +109,8 @@ class Features:
         """The features of completions, from the cache as far as they are there. Shape: (N, width)."""
         prompts = {task: self._prompt(task) for task in dict.fromkeys(t for t, _ in items)}
         models = json.dumps(self.identity, sort_keys=True)
-        keys = {(t, text): _hash(f"{models}\0{prompts[t]}\0{text}") for t, text in dict.fromkeys(items)}
+        read = {task: prompt + self._tried(task) for task, prompt in prompts.items()}
+        keys = {(t, text): _hash(f"{models}\0{read[t]}\0{text}") for t, text in dict.fromkeys(items)}
         rows = self._read(list(keys.values()))
         missing = {item: prompts[item[0]] for item, key in keys.items() if key not in rows}
         if missing:
@@ -124,7 +126,9 @@ class Features:
         """One row for each item, in their order."""
         items, parts = list(prompts), self.groups
         out = np.zeros((len(items), self.width), dtype=np.float32)
-        if self.lm and named.GENERATOR.intersection(parts):
+        if self.lm and "execution" in parts:
+            out[:, parts["execution"]] = execution_covariates(self.lm, items)
+        if self.lm and (named.GENERATOR - {"execution"}).intersection(parts):
             self._read_by_generator(self.lm, prompts, out)
         if self.encoder:
             words = [n for n, (_, text) in enumerate(items) if text.strip()]  # of none it sees nothing
@@ -182,6 +186,10 @@ class Features:
                         tokens = [trees[place].ids[node] for node in (*own, ending)]
                         logprobs = token_logprobs(lm, heads, rows=range(len(tokens)), tokens=tokens).tolist()
                         out[number, parts["likelihood"]] = likelihood_covariates(logprobs[:-1], logprobs[-1])
+
+    def _tried(self, task: Task) -> str:
+        """The examples that instructions are tried on; of more than one the prompt shows only some."""
+        return f"\0{task.examples!r}" if "execution" in self.names else ""
 
     def _prompt(self, task: Task) -> str:
         """The text before a completion; of an encoder alone the task's own."""

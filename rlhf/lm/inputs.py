@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rlhf.lm.covariates import LIKELIHOOD, TEXT
+from rlhf.lm.covariates import EXECUTION, LIKELIHOOD, TEXT
 from rlhf.lm.style import STYLE
 
 Floats = npt.NDArray[np.float64]
@@ -28,12 +28,17 @@ STATES = {
     "last_final": (1.0, "last"),
 }
 ENCODED = ("encoder", "encoder_mean", "encoder_max")
-NAMES = (*STATES, "likelihood", *ENCODED, "text", "style")
+NAMES = (*STATES, "likelihood", *ENCODED, "text", "style", "execution")
 """All inputs, in the order in which they stand in a row."""
 DEFAULT = ("mean", "max", "likelihood", *ENCODED, "text")
 """What a reward model reads unless told otherwise, as far as the models for it are given."""
-GENERATOR = frozenset({*STATES, "likelihood"})
-COUNTED = {"likelihood": len(LIKELIHOOD), "text": len(TEXT), "style": len(STYLE)}
+GENERATOR = frozenset({*STATES, "likelihood", "execution"})
+COUNTED = {
+    "likelihood": len(LIKELIHOOD),
+    "text": len(TEXT),
+    "style": len(STYLE),
+    "execution": len(EXECUTION),
+}
 
 
 def chosen(names: Sequence[str] | None, *, lm: bool, encoder: bool) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ a chunk wrote is stored in one transaction with the place reached, where a resum
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from django.db.models import QuerySet
 from django.db.models.functions import Substr
@@ -15,15 +16,17 @@ from annotator.models import Completion, Prompt, hash_text
 from annotator.ranking import queue
 from rlhf.execution import Hold
 from rlhf.lm.backbones import CausalLM
+from rlhf.lm.best_of_n import best, pessimistic
 from rlhf.lm.configs import SamplingConfig
 from rlhf.lm.data import Record, Task
 from rlhf.lm.metrics import distinct_n
+from rlhf.lm.reward_model import RewardModel
 from rlhf.lm.sampling import SampledCompletion, sample
 from rlhf.models import Generation
 from rlhf.snapshots import task_of
 from rlhf.stage_configs import load
 from rlhf.stages.choosing import Chooser
-from rlhf.stages.loading import needed, policy_of
+from rlhf.stages.loading import needed, policy_of, reward_of
 
 FIRST_CHUNK = 2
 """Prompts in the first chunk; each is twice the one before, up to a full batch. People wait for the first."""
@@ -36,12 +39,13 @@ def execute(hold: Hold) -> None:
     hold.say("Loading the model", total=run.config["tasks"])
     lm = policy_of(needed(run.policy))
     chooser = Chooser(run.project, seed=config.seed)
+    reward = reward_of(needed(run.reward)) if config.best_of > 1 else None
     step, total = run.step, run.config["tasks"]
-    per_batch = max(1, config.batch_size // config.completions_per_task)
+    per_batch = max(1, config.batch_size // (config.completions_per_task * config.best_of))
     for prompts in chunks(remaining(hold), per_batch, limit=total - step):
         hold.say(f"Writing for tasks {step + 1} to {step + len(prompts)} of {total}")
         tasks = {str(prompt.pk): task_of(prompt) for prompt in prompts}
-        written = write(lm, tasks, config)
+        written = write(lm, tasks, config, reward)
         seen = {id: chooser.look_at(tasks[id], texts(group)) for id, group in written.items()}
         step += len(prompts)
         with hold.writing(step=step, total=total):
@@ -74,13 +78,26 @@ def chunks(prompts: QuerySet[Prompt], largest: int, *, limit: int) -> Iterator[l
         size = min(2 * size, largest)
 
 
-def write(lm: CausalLM, tasks: dict[str, Task], config: SamplingConfig) -> dict[str, list[SampledCompletion]]:
-    """The completions of each task that have words in them, each text once, by its id."""
+def write(
+    lm: CausalLM, tasks: dict[str, Task], config: SamplingConfig, reward: RewardModel | None = None
+) -> dict[str, list[SampledCompletion]]:
+    """The completions of each task that have words in them, each text once, by its id.
+
+    With a reward model `best_of` times as many are written, and the best of them are kept.
+    """
+    drawn = replace(config, completions_per_task=config.completions_per_task * config.best_of)
     written: dict[str, list[SampledCompletion]] = {id: [] for id in tasks}
-    for group in sample(lm, list(tasks.values()), config):
+    for group in sample(lm, list(tasks.values()), drawn):
         different = {hash_text(completion.text): completion for completion in reversed(group)}
         written[group[0].task_id] = [c for c in reversed(different.values()) if c.text.strip()]
-    return written
+    if reward is None:
+        return written
+    candidates = [(tasks[id], completion.text) for id, group in written.items() for completion in group]
+    scores = iter(pessimistic(*reward.score(candidates), config.pessimism).tolist())
+    return {
+        id: best(group, [next(scores) for _ in group], keep=config.completions_per_task)
+        for id, group in written.items()
+    }
 
 
 def texts(written: list[SampledCompletion]) -> list[str]:
@@ -102,6 +119,8 @@ def store(
         "max_new_tokens": config.max_new_tokens,
         "seed": config.seed,
     }
+    if config.best_of > 1:
+        sampling |= {"best_of": config.best_of, "pessimism": config.pessimism}
     Generation.objects.bulk_create(
         [
             Generation(

@@ -10,9 +10,13 @@ import pytest
 from annotator.models import Completion, Project
 from rlhf import execution, promotion, runs, simulation
 from rlhf.execution import Hold
+from rlhf.lm.best_of_n import pessimistic
+from rlhf.lm.configs import SamplingConfig
 from rlhf.lm.data import read_snapshot
 from rlhf.models import Checkpoint, Generation, Run, Score
-from rlhf.snapshots import path_of
+from rlhf.snapshots import path_of, task_of
+from rlhf.stages.generation import write
+from rlhf.stages.loading import policy_of, reward_of
 from rlhf.tasks import stage_of
 from tests.factories import make_prompt
 
@@ -78,6 +82,31 @@ def test_with_a_reward_model_the_next_comparisons_are_chosen_by_it(rewarded: Pro
     carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 10}))
     rules = Counter(rewarded.comparisons.order_by("-pk").values_list("rule", flat=True)[:40])
     assert rules["d-optimal-heads"] > rules["random"] > 0
+
+
+def test_of_more_candidates_those_are_kept_that_it_scores_highest(rewarded: Project, carry_out):
+    before = Completion.objects.count()
+    run = carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 10, "best_of": 3}))
+    assert run.reward == runs.latest_reward(rewarded)
+    new = Generation.objects.filter(run=run)
+    assert new.count() == Completion.objects.count() - before
+    assert new.first().sampling["best_of"] == 3
+
+    lm, reward = policy_of(run.policy), reward_of(run.reward)
+    prompt = rewarded.prompts.first()
+    task = task_of(prompt)
+    all_of_them = write(
+        lm, {task.id: task}, SamplingConfig(completions_per_task=12, max_new_tokens=10, seed=1)
+    )
+    config = SamplingConfig(completions_per_task=4, best_of=3, max_new_tokens=10, seed=1)
+    kept = write(lm, {task.id: task}, config, reward)[task.id]
+    scores = {c.text: pessimistic(*reward.score([(task, c.text)]), 0.5)[0] for c in all_of_them[task.id]}
+    assert [c.text for c in kept] == sorted(scores, key=lambda text: -scores[text])[:4]
+
+
+def test_the_best_cannot_be_kept_without_a_reward_model(judged: Project):
+    with pytest.raises(runs.CannotStart, match="reward model"):
+        runs.start_generation(project=judged, config={"best_of": 2})
 
 
 @pytest.mark.parametrize("strategy", ["bald", "thompson", "random"])

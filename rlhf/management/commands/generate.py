@@ -17,6 +17,9 @@ class Command(RunCommand):
     def add_settings(self, parser: ArgumentParser) -> None:
         parser.add_argument("--k", type=int, default=4, help="completions a prompt (default 4)")
         parser.add_argument("--tasks", type=int, help="only so many prompts")
+        parser.add_argument(
+            "--best-of", type=int, help="write so many for each that is kept by the reward model (default 1)"
+        )
         parser.add_argument("--temperature", type=float)
         parser.add_argument("--top-p", type=float)
         parser.add_argument("--seed", type=int)
@@ -26,7 +29,7 @@ class Command(RunCommand):
             project=project,
             completions_per_task=options["k"],
             tasks=options["tasks"],
-            config=settings_from(options, "temperature", "top_p", "seed"),
+            config=settings_from(options, "best_of", "temperature", "top_p", "seed"),
         )
 
     def report(self, run: Run) -> None:
