@@ -96,7 +96,8 @@ def bradley_terry(pairs: npt.NDArray[np.int64], won: Floats, played: Floats, pla
     for _ in range(NEWTON_STEPS):
         p = expit(theta @ design.T)  # (R, K)
         slope = (won - played * p) @ design - RIDGE * theta
-        curved = np.einsum("rk,ki,kj->rij", played * p * (1 - p), design, design, optimize=True)
+        weighed = (played * p * (1 - p))[..., None] * design  # (R, K, P)
+        curved = weighed.swapaxes(1, 2) @ design  # (R, P, P)
         step = np.linalg.solve(curved + RIDGE * np.eye(players), slope[..., None])[..., 0]
         theta += np.clip(step, -2, 2)  # from a flat start Newton can overshoot
         if np.abs(step).max() < CLOSE:
