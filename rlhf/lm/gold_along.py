@@ -15,7 +15,7 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import EvaluationConfig, SamplingConfig
 from rlhf.lm.data import Task
 from rlhf.lm.gold import gold_scores
-from rlhf.lm.over_optimisation import measured
+from rlhf.lm.over_optimisation import COMPLETIONS, TASKS, measured
 from rlhf.lm.sampling import sample
 from rlhf.lm.training_state import spread
 
@@ -23,8 +23,6 @@ Score = Callable[[list[tuple[Task, str]]], tuple[np.ndarray, np.ndarray]]
 Judge = Callable[[CausalLM], dict[str, float]]
 """What is found of a policy as it is now: the values that `over_optimisation.measured` gives."""
 
-TASKS = 12
-COMPLETIONS = 2
 SEED = 7919  # not the run's: the texts for people to look at are others
 
 
@@ -56,8 +54,3 @@ def by_task(items: Sequence[tuple[Task, str]], values: Sequence[float | None]) -
         if value is not None:
             found.setdefault(task.id, []).append(value)
     return {task_id: float(np.mean(some)) for task_id, some in found.items()}
-
-
-def is_due(step: int, *, every: int, last: bool) -> bool:
-    """Whether gold is measured at this step: every so many, and at the last; never for 0."""
-    return every > 0 and (last or step % every == 0)

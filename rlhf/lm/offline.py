@@ -23,7 +23,8 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import OfflineConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
-from rlhf.lm.gold_along import Judge, is_due
+from rlhf.lm.gold_along import Judge
+from rlhf.lm.over_optimisation import is_due
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.prompting import generator_ids

@@ -18,6 +18,9 @@ from scipy.special import stdtrit
 from rlhf.lm.metrics import Interval
 
 GOLD, REWARD = "gold", "gold_reward"
+TASKS = 12
+COMPLETIONS = 2
+"""Texts of each task that are looked at."""
 LEVEL = 0.05
 LEAST_TASKS = 4
 """With fewer a mean tells nothing of its spread."""
@@ -40,6 +43,11 @@ class Fall:
     until: int
     gold: Interval
     reward: Interval
+
+
+def is_due(step: int, *, every: int, last: bool) -> bool:
+    """Whether gold is measured at this step: every so many, and at the last; never for 0."""
+    return every > 0 and (last or step % every == 0)
 
 
 def measured(gold: Mapping[str, float], reward: Mapping[str, float]) -> dict[str, float]:

@@ -25,10 +25,11 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import ALGORITHMS, POLICY_CONFIGS, PolicyConfig, PpoConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
-from rlhf.lm.gold_along import Judge, is_due
+from rlhf.lm.gold_along import Judge
 from rlhf.lm.group_learner import GroupLearner
 from rlhf.lm.guards import limit_passed
 from rlhf.lm.jobs import Job
+from rlhf.lm.over_optimisation import is_due
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.ppo import PpoLearner
 from rlhf.lm.processes import ALONE, Processes

@@ -14,8 +14,8 @@ from rlhf.lm.backbones import CausalLM, load_causal
 from rlhf.lm.configs import EvaluationConfig, PolicyConfig, SftConfig
 from rlhf.lm.data import Dataset, Example, Record, Task
 from rlhf.lm.gold import gold_scores
-from rlhf.lm.gold_along import COMPLETIONS, TASKS, Judge, is_due, judge_on
-from rlhf.lm.over_optimisation import measured, measurements
+from rlhf.lm.gold_along import Judge, judge_on
+from rlhf.lm.over_optimisation import COMPLETIONS, TASKS, is_due, measured, measurements
 from tests.tiny import make_tiny_model
 
 PAIRS = tuple(Example(f"b a {n}", f"a b {n}") for n in range(4))
