@@ -11,7 +11,7 @@ from django.utils import timezone
 from picture_data import make_project, make_task
 
 from annotator.models import Project, User
-from rlhf import run_log, runs
+from rlhf import promotion, run_log, runs
 from rlhf.models import Checkpoint, Evaluation, Run, RunRecord, RunSample
 from rlhf.stage_configs import fill_in
 
@@ -94,7 +94,7 @@ def fill() -> None:
     third = _policy(project, people["alice"], prompts, "rloo", first, steps=16, gain=0.04, kl_coef=0.01)
     _policy(project, people["alice"], prompts, "dpo", first, gain=-0.03)
     _policy(project, people["alice"], prompts, "sft", second, gain=None)
-    runs.promote(third, user=people["alice"])
+    promotion.promote(third, user=people["alice"])
     _policy(project, people["alice"], prompts, "dr_grpo", third, steps=16, stops_at=9, learning_rate=5e-4)
     _policy(project, people["alice"], prompts, "rloo", third, steps=16, state=Run.State.CANCELLED, until=6)
     _policy(project, people["alice"], prompts, "rloo", third, steps=16, state=Run.State.FAILED, until=3)

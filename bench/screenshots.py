@@ -100,6 +100,13 @@ PAGES: dict[str, tuple[str, str]] = {
     "compare-none": ("/projects/chinese/runs/compare/", "alice"),
     "models-tuned": ("/projects/tuned/models/", "alice"),
     "start-policy": ("/projects/tuned/runs/start/policy/", "alice"),
+    "models-contest": ("/projects/contest/models/", "alice"),
+    "runs-contest": ("/projects/contest/runs/?kind=policy", "alice"),
+    "run-gamed": ("/projects/contest/runs/{contest_gamed_run}/", "alice"),
+    "evaluation": ("/projects/contest/runs/{contest_evaluation}/", "alice"),
+    "evaluation-unasked": ("/projects/contest/runs/{contest_unasked}/", "dana"),
+    "promote-unevaluated": ("/projects/contest/models/{contest_unevaluated}/promote/", "alice"),
+    "promote-gamed": ("/projects/contest/models/{contest_gamed}/promote/", "alice"),
 }
 
 
@@ -134,6 +141,7 @@ def site(var: Path) -> Iterator[str]:
 
     django.setup()
     call_command("migrate", verbosity=0)
+    import picture_contest
     import picture_data
     import picture_judged
     import picture_runs
@@ -141,6 +149,7 @@ def site(var: Path) -> Iterator[str]:
     picture_data.fill()
     picture_judged.fill()
     picture_runs.fill()
+    picture_contest.fill()
     with serving() as address:
         yield address
 
@@ -174,11 +183,12 @@ def wait_for(url: str) -> None:
 
 
 def photograph(address: str, executable: str, names: list[str], all_themes: bool) -> None:
+    import picture_contest
     import picture_judged
     import picture_runs
     from playwright.sync_api import sync_playwright
 
-    numbers = picture_judged.numbers() | picture_runs.numbers()
+    numbers = picture_judged.numbers() | picture_runs.numbers() | picture_contest.numbers()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         for name, (path, who, options) in PICTURES.items():

@@ -11,7 +11,18 @@ from unfold.admin import ModelAdmin
 
 from annotator.admin import ReadOnly
 from rlhf import runs
-from rlhf.models import Checkpoint, Evaluation, Generation, Run, RunRecord, RunSample, Score, Snapshot
+from rlhf.models import (
+    BlindComparison,
+    Checkpoint,
+    Evaluation,
+    Generation,
+    Promotion,
+    Run,
+    RunRecord,
+    RunSample,
+    Score,
+    Snapshot,
+)
 
 
 @admin.register(Run)
@@ -100,3 +111,18 @@ class RunSampleAdmin(ReadOnly, ModelAdmin):
 class EvaluationAdmin(ReadOnly, ModelAdmin):
     list_display = ["__str__", "run", "created_at"]
     list_select_related = ["run", "old", "new"]
+
+
+@admin.register(BlindComparison)
+class BlindComparisonAdmin(ReadOnly, ModelAdmin):
+    list_display = ["comparison", "evaluation", "old", "new"]
+    list_select_related = ["comparison", "evaluation__old", "evaluation__new"]
+    search_fields = ["=comparison__id", "=evaluation__id"]
+    show_full_result_count = False
+
+
+@admin.register(Promotion)
+class PromotionAdmin(ReadOnly, ModelAdmin):
+    list_display = ["checkpoint", "former", "promoted_by", "promoted_at"]
+    list_select_related = ["checkpoint", "former", "promoted_by"]
+    list_filter = ["project"]

@@ -6,6 +6,7 @@ seconds a unit. What is known of earlier runs is when each of their records came
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 from annotator.models import Completion, Project
 from rlhf import runs
 from rlhf.lm.configs import SFT
+from rlhf.lm.over_optimisation import COMPLETIONS, TASKS, is_due
 from rlhf.models import Checkpoint, Evaluation, Run
 from rlhf.progress import PAUSE_SECONDS
 
@@ -106,8 +108,21 @@ def _units(kind: str, config: Config, count: int) -> float:
     if kind == Run.Kind.POLICY and "completions_per_prompt" in config:
         written = config["prompts_per_step"] * config["completions_per_prompt"] * config["max_new_tokens"]
         # A third of a step is writing; each further update on the same texts costs the other two again.
-        return float(count * written * (1 + 2 * config.get("epochs", 1)) / 3)
+        learned: float = count * written * (1 + 2 * config.get("epochs", 1)) / 3
+        return learned + _gold_units(config, POLICY_GRADIENT, steps=count)
+    if _family(kind, config) == OFFLINE:
+        return count + _gold_units(config, OFFLINE, steps=math.ceil(count / config["groups_per_step"]))
     return float(count)
+
+
+def _gold_units(config: Config, family: str, *, steps: int) -> float:
+    """What measuring gold along a run adds, in its units: each time as long as evaluating as many texts."""
+    every = config.get("gold_every", 0)
+    if not every or not steps:
+        return 0.0
+    times = sum(is_due(step, every=every, last=step == steps - 1) for step in range(steps))
+    written = times * TASKS * COMPLETIONS * config["max_new_tokens"]
+    return float(written * RULES[Run.Kind.EVALUATION] / RULES[family])
 
 
 def _count_now(project: Project, kind: str, config: Config) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
-from annotator.models import Completion, Project, PromptImport, Ranking
+from annotator.models import Comparison, Completion, Project, PromptImport, Ranking
 from rlhf import runs
 from rlhf.models import Checkpoint, Evaluation, Run, Snapshot
 
@@ -88,8 +88,9 @@ def gather(project: Project) -> Facts:
 
 
 def _asked(project: Project, iteration: int) -> dict[str, int]:
-    """A comparison that was closed wants no more than it has got."""
-    asked = project.comparisons.filter(iteration=iteration, is_queued=True).aggregate(
+    """A comparison that was closed wants no more than it has got. From evaluations nothing is learned."""
+    queued = project.comparisons.filter(iteration=iteration, is_queued=True)
+    asked = queued.exclude(rule=Comparison.Rule.EVALUATION).aggregate(
         comparisons=Count("pk"),
         still=Sum("judgments_wanted", filter=Q(is_closed=False)),
         closed=Sum(F("judgments_taken"), filter=Q(is_closed=True)),

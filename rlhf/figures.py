@@ -28,7 +28,7 @@ class Figure:
     def interval(self) -> str:
         if self.low is None or self.high is None:
             return ""
-        if self.is_share:
+        if self.is_share and not self.is_difference:
             return f"{100 * self.low:.0f}–{100 * self.high:.0f} %"
         return f"{self._write(self.low)} – {self._write(self.high)}"
 

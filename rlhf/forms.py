@@ -31,6 +31,9 @@ from rlhf.lm.inputs import NAMES
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import fill_in
 
+GOLD_EVERY = 4
+"""What the form offers; a run that is started by a command or by its code measures gold only if told to."""
+
 
 class StartForm(forms.Form):
     """Starts one run of a project: the fields of its config, and what it is asked besides."""
@@ -169,6 +172,7 @@ class PolicyForm(StartForm):
         "samples_per_task",
         "tau",
         "cql_weight",
+        "gold_every",
         "seed",
     )
 
@@ -239,6 +243,14 @@ class PolicyForm(StartForm):
         min_value=0,
         help_text=_("Holds down the value of words that it has not seen."),
     )
+    gold_every = forms.IntegerField(
+        label=_("Measure gold every"),
+        min_value=0,
+        help_text=_(
+            "Steps, on held-out tasks: it shows whether the reward is being gamed. Each measurement costs "
+            "about as much as evaluating 12 tasks with two instructions each. 0: never."
+        ),
+    )
     seed = forms.IntegerField(label=_("Seed"), min_value=0)
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
@@ -247,6 +259,8 @@ class PolicyForm(StartForm):
         self.chosen = asked if asked in POLICY_CONFIGS else PolicyConfig.algorithm
         self.initial["algorithm"] = self.chosen
         defaults = {f.name: f.default for f in fields(POLICY_CONFIGS[self.chosen])}
+        if "gold_every" in defaults:
+            defaults["gold_every"] = GOLD_EVERY
         for name in [name for name in self.fields if name not in defaults]:
             del self.fields[name]
         for name, field in self.fields.items():
@@ -272,6 +286,10 @@ class PolicyForm(StartForm):
     def advanced_fields(self) -> list[forms.BoundField]:
         return [*super().advanced_fields, *([self["epochs"]] if self.is_online else [])]
 
+    def given(self) -> dict[str, Any]:
+        offered = {"gold_every": GOLD_EVERY} if "gold_every" in self.fields else {}
+        return {**offered, **super().given()}
+
     def planned(self) -> dict[str, Any]:
         return fill_in(POLICY_CONFIGS[self.chosen], {**self.given(), "algorithm": self.chosen})
 
@@ -296,6 +314,16 @@ class EvaluationForm(StartForm):
 
     new = CheckpointField(label=_("New generator"), empty_label=_("The newest"))
     old = CheckpointField(label=_("Old generator"), empty_label=_("The one it was trained from"))
+    ask_people = forms.IntegerField(
+        label=_("Ask people"),
+        min_value=0,
+        max_value=10_000,
+        initial=0,
+        help_text=_(
+            "On so many held-out tasks, both generators' instructions are mixed into the annotators' queue, "
+            "where nobody can tell them from other comparisons. Models never learn from what is said of them."
+        ),
+    )
     completions_per_task = forms.IntegerField(
         label=_("Instructions a task"), help_text=_("More of them make the interval narrower.")
     )
@@ -309,8 +337,11 @@ class EvaluationForm(StartForm):
 
     def start(self, user: User) -> Run:
         given = self.given()
-        new, old = given.pop("new", None), given.pop("old", None)
-        return runs.start_evaluation(project=self.project, user=user, new=new, old=old, config=given)
+        asked = {name: given.pop(name, None) for name in ("new", "old")}
+        ask_people = given.pop("ask_people", 0)
+        return runs.start_evaluation(
+            project=self.project, user=user, **asked, ask_people=ask_people, config=given
+        )
 
 
 class ScoringForm(StartForm):
@@ -328,6 +359,12 @@ FORMS: dict[str, type[StartForm]] = {
     Run.Kind.EVALUATION: EvaluationForm,
     Run.Kind.SCORING: ScoringForm,
 }
+
+
+class AskForm(forms.Form):
+    """On how many held-out tasks annotators are asked which generator is better."""
+
+    tasks = forms.IntegerField(min_value=1, max_value=10_000)
 
 
 class RefitForm(forms.Form):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from annotator.models import Project
-from rlhf import runs
+from rlhf import gaming, runs
 from rlhf.figures import Figure
+from rlhf.lm.over_optimisation import Fall
 from rlhf.models import Checkpoint, Evaluation
+from rlhf.promotion import is_known
+from rlhf.promotion_page import gamed_sentence
 from rlhf.reports import evaluation_figures
 from rlhf.reward_reports import reward_figures
 
@@ -61,6 +65,8 @@ class PolicyRow:
     """Its newest evaluation against an older policy."""
     writes_now: bool
     is_newest: bool
+    gamed: str = ""
+    """That its run gamed the reward, where it did."""
 
     @property
     def parent(self) -> Checkpoint | None:
@@ -73,6 +79,11 @@ class PolicyRow:
     @property
     def wrote_before(self) -> bool:
         return self.checkpoint.promoted_at is not None and not self.writes_now
+
+    @property
+    def promotes_at_once(self) -> bool:
+        """Whether its figures are all there is to look at; otherwise there is a page to read first."""
+        return is_known(self.checkpoint) or (self.evaluation is not None and not self.gamed)
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,7 @@ def policies_of(project: Project) -> list[PolicyRow]:
     for evaluation in Evaluation.objects.filter(new__project=project).select_related("run", "old"):
         evaluations.setdefault(evaluation.new_id, evaluation)  # newest first
     rails = rails_of([(c.pk, c.parent_id) for c in found], promoted.pk)
+    falls = gaming.falls_of(c.run for c in found if c.run)
     return [
         PolicyRow(
             checkpoint=checkpoint,
@@ -101,9 +113,14 @@ def policies_of(project: Project) -> list[PolicyRow]:
             evaluation=evaluations.get(checkpoint.pk),
             writes_now=checkpoint.pk == promoted.pk,
             is_newest=place == 0,
+            gamed=_gamed(falls.get(checkpoint.run_id or 0)),
         )
         for place, checkpoint in enumerate(found)
     ]
+
+
+def _gamed(fall: Fall | None) -> str:
+    return gamed_sentence(dataclasses.asdict(fall)) if fall else ""
 
 
 def rewards_of(project: Project) -> list[RewardRow]:

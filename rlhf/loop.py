@@ -21,7 +21,7 @@ from annotator import demo
 from annotator.exports import writing
 from annotator.models import Completion, Domain, Project, PromptImport
 from annotator.prompts import importing
-from rlhf import runs, simulation
+from rlhf import promotion, runs, simulation
 from rlhf.lm.configs import PolicyConfig
 from rlhf.loop_report import report
 from rlhf.models import Checkpoint, Evaluation, Run, Score
@@ -179,7 +179,7 @@ class Loop:
 
     def promote(self, evaluation: Evaluation) -> None:
         if (_gain(evaluation) or {"value": 0.0})["value"] > 0:
-            runs.promote(evaluation.new, user=None)
+            promotion.promote(evaluation.new, user=None)
             self._result = f"“{evaluation.new}” writes from now on"
         else:
             self._result = "not promoted: the gold metric did not rise"

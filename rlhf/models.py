@@ -318,3 +318,45 @@ class Evaluation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.new} against {self.old}"
+
+
+class BlindComparison(models.Model):
+    """A comparison in the annotators' queue where the texts of an evaluation's two policies meet.
+
+    Only here is it said which are whose: nothing that annotators are given depends on it.
+    """
+
+    evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="blind")
+    comparison = models.ForeignKey("annotator.Comparison", models.CASCADE, related_name="+")
+    old = models.JSONField(help_text="Ids of the completions that the old policy wrote.")
+    new = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["evaluation", "comparison"], name="blind_once_per_evaluation"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.evaluation}, {self.comparison}"
+
+
+class Promotion(models.Model):
+    """That a policy began to write: who decided so, in place of which one, and by what figures."""
+
+    project = models.ForeignKey("annotator.Project", models.CASCADE, related_name="promotions")
+    checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="promotions")
+    former = models.ForeignKey(Checkpoint, models.PROTECT, related_name="+", help_text="Which wrote before.")
+    evaluation = models.ForeignKey(
+        Evaluation, models.SET_NULL, null=True, blank=True, related_name="promotions"
+    )
+    figures = models.JSONField(default=dict, help_text="The evaluation's, as they were seen then.")
+    promoted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    promoted_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint} in place of {self.former}"

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from annotator.plots import Plot, Series
 from rlhf.lm.configs import DPO, ILQL, PPO, SFT
+from rlhf.lm.over_optimisation import GOLD, REWARD
 from rlhf.models import Run
 
 
@@ -17,12 +18,34 @@ def plots_of(run: Run) -> list[Plot]:
         algorithm = run.config.get("algorithm")
         if algorithm == ILQL:
             return _q_learning_plots(run)
-        return [*(_offline_plots(run) if algorithm in (DPO, SFT) else _policy_plots(run)), _speed()]
+        found = _offline_plots(run) if algorithm in (DPO, SFT) else _policy_plots(run)
+        return [*found[:1], *_gold_plots(run), *found[1:], _speed()]
     if run.kind == Run.Kind.GENERATION:
         return _generation_plots()
     if run.kind == Run.Kind.SCORING:
         return [Plot("gold", _("Gold metric"), _("contrast, nats a token"), (Series("gold", _("Mean")),))]
     return []
+
+
+def _gold_plots(run: Run) -> list[Plot]:
+    """Gold beside the reward of the same texts, where they were measured along the run."""
+    if not run.config.get("gold_every"):
+        return []
+    return [
+        Plot(
+            "gold",
+            _("Gold metric"),
+            _("contrast, nats a token"),
+            (Series(GOLD, _("Held-out tasks")),),
+            hint=_("If it falls while the next curve rises, the reward is being gamed."),
+        ),
+        Plot(
+            "gold_reward",
+            _("Reward of the same instructions"),
+            _("pessimistic score of the reward model"),
+            (Series(REWARD, _("Held-out tasks")),),
+        ),
+    ]
 
 
 def _generation_plots() -> list[Plot]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from annotator.models import Prompt
+from rlhf import blind
 from rlhf.figures import Figure, figure
-from rlhf.models import Checkpoint, Evaluation, Run
+from rlhf.models import Checkpoint, Evaluation, Run, RunSample
 from rlhf.reward_reports import RewardReport, reward_report
 
 
@@ -27,10 +28,12 @@ def _side(evaluation: Evaluation, measure: str) -> dict[str, Any]:
 def evaluation_figures(evaluation: Evaluation) -> list[Figure]:
     """What a row of the lineage shows of a policy's evaluation: what it gained on the one before."""
     reward = _side(evaluation, "reward")
-    return [
+    found = [
         gold_gain(evaluation),
         figure(_("Reward gain"), reward.get("difference"), is_difference=True),
     ]
+    won = (evaluation.result.get("wins") or {}).get("gold")
+    return [*found, figure(_("Wins by gold"), won["rate"], is_share=True)] if won else found
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,22 @@ class TaskGain:
 
 
 @dataclass(frozen=True)
+class WinRow:
+    """How often the new one's text was put above the old one's, by one judge."""
+
+    judge: str
+    rate: Figure
+    controlled: Figure
+    count: str
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     changes: list[Change]
+    wins: list[WinRow]
+    people: blind.Progress | None
+    can_ask: int
+    """On how many held-out tasks both wrote something that annotators can compare."""
     controls: list[Figure]
     facts: list[Figure]
     tasks: list[TaskGain]
@@ -74,7 +91,9 @@ def report_of(run: Run) -> RewardReport | EvaluationReport | None:
         checkpoint = Checkpoint.objects.filter(run=run).select_related("project").first()
         return reward_report(checkpoint) if checkpoint else None
     if run.kind == Run.Kind.EVALUATION:
-        evaluation = Evaluation.objects.filter(run=run).select_related("old", "new__project").first()
+        evaluation = (
+            Evaluation.objects.filter(run=run).select_related("run__project", "old", "new__project").first()
+        )
         return evaluation_report(evaluation) if evaluation else None
     return None
 
@@ -84,17 +103,26 @@ def evaluation_report(evaluation: Evaluation) -> EvaluationReport:
         ("gold", _("Gold metric"), _("contrast, nats a token"), {"digits": 3}),
         ("reward", _("Reward"), _("score of the reward model"), {}),
         ("pessimistic", _("Pessimistic reward"), _("less the heads' disagreement"), {}),
+        ("fluency", _("Fluency"), _("nats a token for the untrained model; less is better"), {}),
+        ("consistency", _("Consistency"), _("cosine of task and instruction"), {"digits": 3}),
         ("length", _("Length"), _("tokens an instruction"), {"digits": 1}),
-        ("distinct_2", _("Variety"), _("different pairs of words"), {"is_share": True}),
+        ("variety", _("Variety"), _("different pairs of words, within a task"), {"is_share": True}),
+        ("self_similarity", _("Self-similarity"), _("words in common, within a task"), {"is_share": True}),
+        ("distinct_1", _("Words"), _("different words, over all tasks"), {"is_share": True}),
+        ("distinct_2", _("Pairs of words"), _("different ones, over all tasks"), {"is_share": True}),
         ("leaks", _("Leaks"), _("instructions that quote their examples"), {"is_share": True}),
     ]
     gold = gold_gain(evaluation)
+    people = blind.progress(evaluation)
     return EvaluationReport(
         changes=[
             _change(label, unit, side, kinds)
             for measure, label, unit, kinds in measures
             if (side := _side(evaluation, measure))
         ],
+        wins=_wins(evaluation.result, people),
+        people=people,
+        can_ask=RunSample.objects.filter(run=evaluation.run_id, step=1).count(),
         controls=_controls(evaluation.result),
         facts=_facts(evaluation.result),
         tasks=_task_gains(evaluation),
@@ -102,6 +130,27 @@ def evaluation_report(evaluation: Evaluation) -> EvaluationReport:
         is_better=gold.low is not None and gold.low > 0,
         evaluation=evaluation,
     )
+
+
+def _wins(result: Mapping[str, Any], people: blind.Progress | None) -> list[WinRow]:
+    """By people first, then by gold and by reward, as far as there are any."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    if people is not None and people.wins is not None:
+        found.append((_("People"), asdict(people.wins)))
+    kept = result.get("wins") or {}
+    for judge, name in (("gold", _("Gold metric")), ("reward", _("Reward"))):
+        if kept.get(judge):
+            found.append((name, kept[judge]))
+    return [
+        WinRow(
+            judge=name,
+            rate=figure(_("Win rate"), won["rate"], is_share=True),
+            controlled=figure(_("At equal length"), won.get("controlled"), is_share=True),
+            count=_("%(matches)d pairs on %(tasks)d tasks")
+            % {"matches": won["matches"], "tasks": won["tasks"]},
+        )
+        for name, won in found
+    ]
 
 
 def _change(label: str, unit: str, side: Mapping[str, Any], kinds: dict[str, Any]) -> Change:

@@ -23,6 +23,8 @@ SHOWN = 200
 """So many of the newest lines are on the page."""
 LONGEST = 500_000
 """Bytes from the end of the file that are looked through for them."""
+APART = ("huggingface_hub", "torch", "transformers")
+"""Libraries whose loggers pass nothing on to the root logger."""
 _LINE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z (.*)")
 
 
@@ -51,11 +53,14 @@ def append(run: Run, text: str) -> None:
 def warnings_of(run: Run) -> Iterator[None]:
     """Within the block whatever this process warns of stands in the run's log too, with its traceback."""
     handler = _Handler(run)
-    logging.getLogger().addHandler(handler)
+    loggers = [logging.getLogger(name) for name in (None, *APART)]
+    for logger in loggers:
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        logging.getLogger().removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 def newest(run: Run, count: int = SHOWN) -> list[Line]:
@@ -83,7 +88,11 @@ class _Handler(logging.Handler):
     def __init__(self, run: Run) -> None:
         super().__init__(logging.WARNING)
         self.run = run
+        self.last: logging.LogRecord | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record is self.last:  # by its library's logger and by the root
+            return
+        self.last = record
         if record.name != "py.warnings":  # what libraries tell developers
             append(self.run, self.format(record))

@@ -1,4 +1,4 @@
-"""What people do with runs: start, cancel, resume, promote; and where the loop stands.
+"""What people do with runs: start, cancel, resume; and where the loop stands. Promotion is in promotion.py.
 
 Whatever can be known without loading a model is checked before a run is made. A run is committed
 first and sent to the broker then: when the broker is down, the sweep sends it later.
@@ -125,7 +125,7 @@ def start_policy(
     rankings themselves, where a reward model only tells how reliable annotators are. Q heads are learned anew
     each time: where the promoted policy has some, the policy that it was made of is trained.
     """
-    policy = _checked(policy or without_q_heads(promoted_policy(project)), Checkpoint.Kind.POLICY, project)
+    policy = checked(policy or without_q_heads(promoted_policy(project)), Checkpoint.Kind.POLICY, project)
     if policy != without_q_heads(policy):
         raise CannotStart(
             _("“%(policy)s” decodes by Q heads, which nothing can be trained on. Take “%(parent)s”.")
@@ -135,7 +135,7 @@ def start_policy(
     values = _config(POLICY_CONFIGS.get(algorithm, PolicyConfig), {"algorithm": algorithm, **(config or {})})
     reward = reward or latest_reward(project)
     if reward is not None:
-        reward = _checked(reward, Checkpoint.Kind.REWARD, project)
+        reward = checked(reward, Checkpoint.Kind.REWARD, project)
     elif algorithm in ALGORITHMS or values.get("rewards") == "model":
         raise CannotStart(_("There is no reward model yet. Train one first."))
     training = project.prompts.for_training()
@@ -159,18 +159,24 @@ def start_evaluation(
     user: Person = None,
     new: Checkpoint | None = None,
     old: Checkpoint | None = None,
+    ask_people: int = 0,
     config: Values = None,
 ) -> Run:
-    """The newest policy (or `new`) against the one it comes from (or `old`), on held-out prompts."""
+    """The newest policy (or `new`) against the one it comes from (or `old`), on held-out prompts.
+
+    On `ask_people` of these, annotators are then asked as well (blind.py).
+    """
     new = new or project.checkpoints.policies().exclude(run=None).first()
     if new is None:
         raise CannotStart(_("There is no trained policy yet to evaluate. Start a policy run first."))
-    new = _checked(new, Checkpoint.Kind.POLICY, project)
-    old = _checked(old or new.parent or base_policy(project), Checkpoint.Kind.POLICY, project)
+    new = checked(new, Checkpoint.Kind.POLICY, project)
+    old = checked(old or new.parent or base_policy(project), Checkpoint.Kind.POLICY, project)
     check_model(new.base_model)
     if not project.prompts.held_out().exists():
         raise CannotStart(_("No task is held out, so there is nothing to evaluate on."))
-    values = _config(EvaluationConfig, config or {})
+    if ask_people < 0:
+        raise CannotStart(_("The number of tasks must be at least 0."))
+    values = {**_config(EvaluationConfig, config or {}), "ask_people": ask_people}
     return _start(
         project, Run.Kind.EVALUATION, user, values, policy=new, old_policy=old, reward=latest_reward(project)
     )
@@ -208,16 +214,6 @@ def resume(run: Run, *, user: Person = None) -> Run:
     run.refresh_from_db()
     run_log.append(run, f"{user or 'the site'} resumed it")
     return run
-
-
-def promote(checkpoint: Checkpoint, *, user: Person) -> Checkpoint:
-    """From now on this policy writes the completions. The one before can be promoted again."""
-    _checked(checkpoint, Checkpoint.Kind.POLICY, checkpoint.project)
-    with transaction.atomic():
-        Checkpoint.objects.filter(pk=checkpoint.pk).update(promoted_at=Now(), promoted_by=_saved(user))
-        events.record(checkpoint.project, user, "promoted", str(checkpoint))
-    checkpoint.refresh_from_db()
-    return checkpoint
 
 
 def promoted_policy(project: Project) -> Checkpoint:
@@ -311,7 +307,7 @@ def _start(
             run = Run.objects.create(
                 project=project,
                 kind=kind,
-                created_by=_saved(user),
+                created_by=saved(user),
                 config=config,
                 iteration=iteration(project),
                 total=total,
@@ -338,7 +334,8 @@ def _config(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
         raise CannotStart(str(error)) from error
 
 
-def _checked(checkpoint: Checkpoint, kind: Checkpoint.Kind, project: Project) -> Checkpoint:
+def checked(checkpoint: Checkpoint, kind: Checkpoint.Kind, project: Project) -> Checkpoint:
+    """The checkpoint, if it is one of this kind and project. Raises CannotStart."""
     if checkpoint.project_id != project.pk:
         raise CannotStart(_("Checkpoint %(id)d belongs to another project.") % {"id": checkpoint.pk})
     if checkpoint.kind != kind:
@@ -353,7 +350,8 @@ def _checked(checkpoint: Checkpoint, kind: Checkpoint.Kind, project: Project) ->
     return checkpoint
 
 
-def _saved(user: Person) -> User | None:
+def saved(user: Person) -> User | None:
+    """Who did it, where that is somebody with an account."""
     return user if isinstance(user, User) else None
 
 

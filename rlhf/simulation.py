@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from annotator.models import Assignment, Membership, Project, Role, User, Verdict
+from annotator.models import Assignment, Comparison, Membership, Project, Role, User, Verdict
 from annotator.ranking import queue
 from annotator.ranking.judgments import Judgment
 from annotator.ranking.submit import submit
@@ -49,8 +49,8 @@ def annotators_for(project: Project, *, count: int, noise: float, seed: int) -> 
 def simulate(project: Project, annotators: Sequence[Annotator], *, rankings: int, seed: int) -> Iterator[int]:
     """Let the annotators work through the queue in random turns; yields how many votes there are.
 
-    Gold questions and repeats are judged in passing and are no votes. Ends early when the queue has
-    nothing more for any of them. A comparison whose completions have no gold score is skipped.
+    Gold questions, repeats and evaluations are judged in passing and are no votes. Ends early when the queue
+    has nothing more for any of them. A comparison whose completions have no gold score is skipped.
     """
     turns = random.Random(f"turns:{seed}")
     chance = random.Random(f"dealing:{seed}")
@@ -71,7 +71,8 @@ def simulate(project: Project, annotators: Sequence[Annotator], *, rankings: int
             judgment=judge(annotator, assignment, gold),
             idempotency_key=f"sim-{annotator.seed}-{assignment.pk}",
         )
-        if assignment.comparison.is_queued:
+        comparison = assignment.comparison
+        if comparison.is_queued and comparison.rule != Comparison.Rule.EVALUATION:
             done += 1
             yield done
 

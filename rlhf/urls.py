@@ -15,8 +15,10 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:run_id>/tables/<slug:table>/", runs.table, name="run-table"),
     path("projects/<slug:slug>/runs/<int:run_id>/cancel/", runs.cancel, name="run-cancel"),
     path("projects/<slug:slug>/runs/<int:run_id>/resume/", runs.resume, name="run-resume"),
+    path("projects/<slug:slug>/runs/<int:run_id>/ask/", runs.ask, name="evaluation-ask"),
     path("projects/<slug:slug>/models/", models.index, name="models"),
     path("projects/<slug:slug>/models/data/", models.data, name="models-data"),
+    path("projects/<slug:slug>/models/leaderboard/", models.leaderboard, name="leaderboard"),
     path("projects/<slug:slug>/models/refits/", models.refits, name="refits"),
     path("projects/<slug:slug>/models/<int:checkpoint_id>/promote/", models.promote, name="promote"),
 ]

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from annotator.models.comparisons import Comparison
+
 
 class Verdict(models.TextChoices):
     RANKED = "ranked", _("Ranked")
@@ -23,10 +25,12 @@ class RankingQuerySet(models.QuerySet["Ranking"]):
         """The live rankings that say what people prefer: what models learn from and data is made of.
 
         Gold questions and repeats say something about the annotator, not about the texts; where a manager
-        has adjudicated, that judgment stands in place of the others.
+        has adjudicated, that judgment stands in place of the others. Evaluations, where the texts of two
+        models meet, are kept apart: what judges is never learned from.
         """
         decides = models.Q(comparison__is_adjudicated=False) | models.Q(is_adjudication=True)
-        return self.live().filter(decides, comparison__is_queued=True)
+        counted = self.live().filter(decides, comparison__is_queued=True)
+        return counted.exclude(comparison__rule=Comparison.Rule.EVALUATION)
 
 
 class Ranking(models.Model):

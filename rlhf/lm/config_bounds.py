@@ -41,6 +41,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "lora_r": (1, 256),
     "lora_alpha": (1, 1024),
     "save_every": (1, 1000),
+    "gold_every": (0, 100_000),
     "gold_examples": (1, 64),
     "bootstrap": (100, 100_000),
 }

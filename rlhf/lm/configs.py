@@ -104,6 +104,8 @@ class PolicyConfig:
     """Tasks whose samples are shown on the run page."""
     sample_every: int = 4
     """Steps between two such samples; the first and the last step always have them."""
+    gold_every: int = 0
+    """Steps between two measurements of the gold metric on held-out tasks (gold_along.py). 0: none."""
     seed: int = 0
 
 
@@ -146,6 +148,8 @@ class OfflineConfig:
     """Of the samples on the run's page."""
     sample_tasks: int = 4
     sample_every: int = 8
+    gold_every: int = 0
+    """As in PolicyConfig."""
     save_every: int = 4
     seed: int = 0
 

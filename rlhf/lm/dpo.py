@@ -19,6 +19,7 @@ from rlhf.lm import launch, offline
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import DpoConfig
 from rlhf.lm.data import Dataset, Record
+from rlhf.lm.gold_along import Judge
 from rlhf.lm.jobs import Job
 from rlhf.lm.offline import Group
 from rlhf.lm.pairs import judged_pairs
@@ -45,6 +46,7 @@ def train(
     dataset: Dataset,
     reliability: Mapping[str, float],
     folder: Path,
+    judge: Judge | None = None,
     code_version: str = "",
     processes: Processes = ALONE,
 ) -> Iterator[Record]:
@@ -67,6 +69,7 @@ def train(
         loss=loss,
         facts=facts,
         folder=folder,
+        judge=judge,
         code_version=code_version,
         processes=processes,
     )

@@ -1,7 +1,7 @@
-"""Old policy against new on held-out tasks: gold metric, reward, KL, length, variety, leaks; with controls.
+"""Old policy against new on held-out tasks: gold metric, reward, wins, KL, automatic measures; with controls.
 
 Both write for the same tasks with the same random numbers. Everything is averaged per task first, and
-intervals are paired bootstraps over tasks. Left out: win rates and judgments by people.
+intervals are paired bootstraps over tasks. Left out: judgments by people, which are given in the browser.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rlhf.lm.backbones import CausalLM
+from rlhf.lm.backbones import CausalLM, Encoder
 from rlhf.lm.configs import EvaluationConfig, SamplingConfig
 from rlhf.lm.data import Record, Task
 from rlhf.lm.gold import GoldScore, gold_scores
 from rlhf.lm.metrics import Interval, bootstrap_difference, bootstrap_mean, distinct_n
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import SampledCompletion, sample
+from rlhf.lm.text_measures import consistencies, log_perplexities, similarities, varieties
 from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
+from rlhf.lm.wins import Wins, matches_between, rate_by_task, wins
 
 Item = tuple[Task, str]
 Score = Callable[[list[Item]], tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]]
@@ -49,6 +51,9 @@ class TaskResult:
     task_id: str
     old: float | None
     new: float | None
+    gold_wins: float | None = None
+    """Share of the task's pairs of texts, one of each, of which the new one has the higher gold score."""
+    reward_wins: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,32 @@ class EvaluationResult:
     reward: Comparison | None
     pessimistic: Comparison | None
     length: Comparison | None
+    fluency: Comparison | None
+    """Log-perplexity of the reference model, nats a token: less is more fluent."""
+    consistency: Comparison | None
+    """Cosine of a text's embedding with its task's."""
+    variety: Comparison | None
+    """Distinct-2 of a task's texts."""
+    self_similarity: Comparison | None
+    leaks: Comparison | None
+    distinct_1: dict[str, float]
+    """Of all texts together: a policy that writes the same for every task is found here."""
     distinct_2: dict[str, float]
-    leaks: dict[str, float]
+    wins: dict[str, Wins]
+    """By "gold" and by "reward", as far as these judge."""
     kl: float
     """KL(new ‖ old), nats a completion."""
     controls: dict[str, Interval]
     gap_closed: float | None
     """(new - old) / (people - old), over the tasks with an instruction by a person."""
     tasks: tuple[TaskResult, ...]
+    texts: dict[str, list[SampledCompletion]]
+    """What "old" and "new" wrote."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; what could not be measured is left out."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        """Plain JSON, without the texts; what could not be measured is left out."""
+        found = dataclasses.asdict(dataclasses.replace(self, texts={}))
+        return {k: value for k, value in found.items() if k != "texts" and value is not None}
 
 
 def evaluate(
@@ -81,10 +100,12 @@ def evaluate(
     executor: CausalLM,
     tasks: Sequence[Task],
     score: Score | None = None,
+    encoder: Encoder | None = None,
 ) -> Generator[Record, None, EvaluationResult]:
     """Compare two policies; a record after each part, so that a page can show how far it is.
 
-    The result is returned. Raises ValueError without tasks. `score` None leaves the reward out.
+    The result is returned. Raises ValueError without tasks. `score` None leaves the reward out, `encoder`
+    None consistency; fluency is read by the executor, which neither policy has touched.
     """
     if not tasks:
         raise ValueError("there is no held-out task to evaluate on")
@@ -112,27 +133,58 @@ def evaluate(
             golds[name] += gold_scores(executor, wanted[start : start + CHUNK], config)
             done += len(wanted[start : start + CHUNK])
             yield Record(done, total, {})
-    contrasts = {
-        name: per_task(wanted, [None if g is None else g.contrast for g in golds[name]])
-        for name, wanted in (items | controls).items()
-    }
+    values = {name: [None if g is None else g.contrast for g in found] for name, found in golds.items()}
+    contrasts = {name: per_task(wanted, values[name]) for name, wanted in (items | controls).items()}
 
     # 3. The reward model's view of the same texts, mean and pessimistic.
+    scores: dict[str, list[float | None]] = {}
     rewards: dict[str, dict[str, dict[str, float]]] = {"mean": {}, "pessimistic": {}}
     if score:
         for name, wanted in items.items():
             means, stds = score(wanted)
-            rewards["mean"][name] = per_task(wanted, means.tolist())
+            scores[name] = list(means.tolist())
+            rewards["mean"][name] = per_task(wanted, scores[name])
             rewards["pessimistic"][name] = per_task(wanted, (means - stds).tolist())
 
-    lengths = {name: per_task(items[name], [float(len(c.token_ids)) for c in texts[name]]) for name in items}
+    # 4. Who wins, by gold and by reward; at equal length too.
+    lengths = {name: [float(len(c.token_ids)) for c in texts[name]] for name in items}
+    sides = {
+        judge: [
+            [(task.id, v, n) for (task, _), v, n in zip(items[side], found[side], lengths[side], strict=True)]
+            for side in ("old", "new")
+        ]
+        for judge, found in (("gold", values), ("reward", scores))
+        if found
+    }
+    matches = {judge: matches_between(*both) for judge, both in sides.items()}
+    won = {judge: rate_by_task(found) for judge, found in matches.items()}
+
+    # 5. What the texts are like.
+    def measure(of: Callable[[list[Item]], Sequence[float | None]]) -> Comparison | None:
+        return compare({name: per_task(wanted, of(wanted)) for name, wanted in items.items()}, config)
+
+    leaked = {
+        name: per_task(items[name], [None if g is None else float(g.leak) for g in golds[name]])
+        for name in items
+    }
+    said = {name: [c.text for c in texts[name]] for name in items}
     result = EvaluationResult(
         gold=compare(contrasts, config),
         reward=compare(rewards["mean"], config),
         pessimistic=compare(rewards["pessimistic"], config),
-        length=compare(lengths, config),
-        distinct_2={name: distinct_n([c.text for c in texts[name]], 2) for name in texts},
-        leaks={name: _share([bool(g and g.leak) for g in golds[name]]) for name in items},
+        length=compare({name: per_task(items[name], lengths[name]) for name in items}, config),
+        fluency=measure(lambda wanted: log_perplexities(executor, [text for _, text in wanted])),
+        consistency=measure(lambda wanted: consistencies(encoder, wanted)) if encoder else None,
+        variety=compare({name: varieties(wanted, 2) for name, wanted in items.items()}, config),
+        self_similarity=compare({name: similarities(wanted) for name, wanted in items.items()}, config),
+        leaks=compare(leaked, config),
+        distinct_1={name: distinct_n(said[name], 1) for name in said},
+        distinct_2={name: distinct_n(said[name], 2) for name in said},
+        wins={
+            judge: found
+            for judge in matches
+            if (found := wins(matches[judge], resamples=config.bootstrap, seed=config.seed))
+        },
         kl=divergence(new, old, tasks, config),
         controls={
             name: bootstrap_mean(list(contrasts[name].values()), resamples=config.bootstrap)
@@ -141,9 +193,15 @@ def evaluate(
         },
         gap_closed=gap_closed(contrasts),
         tasks=tuple(
-            TaskResult(task.id, contrasts["old"].get(task.id), contrasts["new"].get(task.id))
+            TaskResult(
+                task.id,
+                contrasts["old"].get(task.id),
+                contrasts["new"].get(task.id),
+                *(won.get(judge, {}).get(task.id) for judge in ("gold", "reward")),
+            )
             for task in tasks
         ),
+        texts=texts,
     )
     yield Record(total, total, {"kl": result.kl})
     return result
@@ -238,7 +296,3 @@ def completion_logprobs(lm: CausalLM, pairs: Sequence[tuple[Task, Sequence[int]]
 def _pasted(task: Task) -> str:
     lines: Iterator[str] = (f"{e.input} → {e.output}" for e in task.examples[:SHOWN_EXAMPLES])
     return "\n".join(lines)
-
-
-def _share(marks: Sequence[bool]) -> float:
-    return float(np.mean(marks)) if marks else 0.0

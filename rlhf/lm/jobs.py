@@ -119,6 +119,8 @@ def read_job(path: Path, kind: type) -> Job:
     if wrong:
         raise BadJob(f"{path}: {'; '.join(wrong)}")
     values["config"], wrong = read_config(values["config"], kind)
+    if getattr(values["config"], "gold_every", 0):
+        wrong.append("config.gold_every must be 0: gold is measured along the runs of the site alone")
     values |= {name: Path(values[name]) for name in ("data", "output", "reward", "models") if name in values}
     if not values["data"].is_file():
         wrong.append(f"data: there is no file {values['data']}")

@@ -23,6 +23,8 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import OfflineConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
+from rlhf.lm.gold_along import Judge
+from rlhf.lm.over_optimisation import is_due
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.processes import ALONE, Processes
 from rlhf.lm.prompting import generator_ids
@@ -63,12 +65,14 @@ def train(
     loss: Loss,
     facts: Any,
     folder: Path,
+    judge: Judge | None = None,
     code_version: str = "",
     processes: Processes = ALONE,
 ) -> Iterator[Record]:
     """Train; yield one record an update, saved in `folder` before it is given. Leaves `folder/policy`.
 
     `facts` is what else must be the same for a killed run to go on (targets, weights), as plain JSON.
+    `judge` measures gold every `gold_every` steps, in one process.
     Raises ValueError (nothing to learn from, held-out tasks, Q heads), ResumeMismatch, DiskFull,
     FloatingPointError.
     """
@@ -138,11 +142,16 @@ def train(
             seconds = time.perf_counter() - started
             last = step == total - 1
             samples: tuple[Sample, ...] = ()
-            if last or step % config.sample_every == 0:
+            shows = last or step % config.sample_every == 0
+            judges = judge is not None and is_due(step, every=config.gold_every, last=last)
+            if shows or judges:
                 put_into(sampler, weights, adapter_tensors(model), scale)
+            if shows:
                 samples = beside(shown, texts_now(), references)
             figures = [found for _, found in learned]
             values = {name: float(np.mean([found[name] for found in figures])) for name in figures[0]}
+            if judge and judges:
+                values |= processes.once(partial(judge, sampler))
             tokens = sum(count for count, _ in learned)
             values |= {"grad_norm": grad_norm, "tokens_per_s": tokens / seconds, "seconds": seconds}
             records.append(Record(step, total - 1, values, samples))

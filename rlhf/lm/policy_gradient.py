@@ -25,9 +25,11 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import ALGORITHMS, POLICY_CONFIGS, PolicyConfig, PpoConfig, SamplingConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
+from rlhf.lm.gold_along import Judge
 from rlhf.lm.group_learner import GroupLearner
 from rlhf.lm.guards import copied, limit_passed
 from rlhf.lm.jobs import Job
+from rlhf.lm.over_optimisation import is_due
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.ppo import PpoLearner
 from rlhf.lm.processes import ALONE, Processes
@@ -59,6 +61,7 @@ def train(
     tasks: Sequence[Task],
     score: Score,
     folder: Path,
+    judge: Judge | None = None,
     code_version: str = "",
     processes: Processes = ALONE,
 ) -> Iterator[Record]:
@@ -66,6 +69,7 @@ def train(
 
     Record i is about the policy after i updates: the first is the untrained one, the last the one saved.
     Where `folder` holds a state, its records are given again and the run goes on from there.
+    `judge` measures gold every `gold_every` steps, in one process.
     Raises ValueError (held-out or too few tasks, Q heads), ResumeMismatch, DiskFull, FloatingPointError.
     """
     check(config, tasks)
@@ -170,6 +174,8 @@ def train(
             samples: tuple[Sample, ...] = ()
             if last or stopped or step % config.sample_every == 0:
                 samples = beside(shown, texts_now(), reference_texts)
+            if judge and is_due(step, every=config.gold_every, last=last or bool(stopped)):
+                values |= processes.once(partial(judge, sampler))
             tokens = sum(len(c.token_ids) for group in groups for c in group)
             values |= learner.figures() | {
                 "grad_norm": grad_norm,

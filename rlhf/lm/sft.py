@@ -13,6 +13,7 @@ from rlhf.lm import launch, offline
 from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import SftConfig
 from rlhf.lm.data import Dataset, Record
+from rlhf.lm.gold_along import Judge
 from rlhf.lm.jobs import Job
 from rlhf.lm.offline import Group
 from rlhf.lm.processes import ALONE, Processes
@@ -25,6 +26,7 @@ def train(
     policy: CausalLM,
     dataset: Dataset,
     folder: Path,
+    judge: Judge | None = None,
     code_version: str = "",
     processes: Processes = ALONE,
 ) -> Iterator[Record]:
@@ -47,6 +49,7 @@ def train(
         loss=loss,
         facts=weights,
         folder=folder,
+        judge=judge,
         code_version=code_version,
         processes=processes,
     )

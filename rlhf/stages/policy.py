@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.conf import settings
+
 from rlhf.execution import Hold
 from rlhf.lm import dpo, policy_gradient, q_learning, sft
-from rlhf.lm.backbones import CausalLM
+from rlhf.lm.backbones import CausalLM, load_causal
 from rlhf.lm.checkpoints import POLICY_FOLDER
-from rlhf.lm.configs import POLICY_CONFIGS, DpoConfig, IlqlConfig, SftConfig
+from rlhf.lm.configs import POLICY_CONFIGS, IlqlConfig, OfflineConfig, PolicyConfig, SftConfig
 from rlhf.lm.data import Dataset, Record
+from rlhf.lm.gold_along import Judge, judge_on
+from rlhf.lm.reward_model import RewardModel
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import load
 from rlhf.stages.freezing import frozen
@@ -52,17 +56,15 @@ def records_of(run: Run, policy: CausalLM, dataset: Dataset, hold: Hold) -> Iter
     """What the run's algorithm yields."""
     config = load(POLICY_CONFIGS[run.config["algorithm"]], run.config)
     folder, version = hold.folder, code_version()
-    if isinstance(config, SftConfig):
-        return sft.train(config, policy=policy, dataset=dataset, folder=folder, code_version=version)
-    if isinstance(config, DpoConfig):
-        known = run.reward.metrics.get("annotators", []) if run.reward else []
-        reliability = {row["annotator"]: row["value"] for row in known}
-        return dpo.train(
+    if isinstance(config, PolicyConfig):
+        reward = reward_of(needed(run.reward))
+        return policy_gradient.train(
             config,
             policy=policy,
-            dataset=dataset,
-            reliability=reliability,
+            tasks=[task for task in dataset.tasks.values() if not task.held_out],
+            score=reward.score,
             folder=folder,
+            judge=judge_of(config, dataset, reward),
             code_version=version,
         )
     if isinstance(config, IlqlConfig):
@@ -74,13 +76,35 @@ def records_of(run: Run, policy: CausalLM, dataset: Dataset, hold: Hold) -> Iter
             folder=folder,
             code_version=version,
         )
-    return policy_gradient.train(
+    judge = judge_of(config, dataset, reward_of(run.reward) if run.reward and config.gold_every else None)
+    if isinstance(config, SftConfig):
+        return sft.train(
+            config, policy=policy, dataset=dataset, folder=folder, judge=judge, code_version=version
+        )
+    known = run.reward.metrics.get("annotators", []) if run.reward else []
+    return dpo.train(
         config,
         policy=policy,
-        tasks=[task for task in dataset.tasks.values() if not task.held_out],
-        score=reward_of(needed(run.reward)).score,
+        dataset=dataset,
+        reliability={row["annotator"]: row["value"] for row in known},
         folder=folder,
+        judge=judge,
         code_version=version,
+    )
+
+
+def judge_of(
+    config: PolicyConfig | OfflineConfig, dataset: Dataset, reward: RewardModel | None
+) -> Judge | None:
+    """What measures gold along the run; None where that is not asked for, or no held-out task can judge."""
+    tasks = [task for task in dataset.tasks.values() if task.held_out and task.held_out_examples]
+    if not config.gold_every or not tasks:
+        return None
+    return judge_on(
+        tasks,
+        executor=load_causal(settings.EXECUTOR, settings.MODELS_DIR),
+        score=reward.score if reward else None,
+        max_new_tokens=config.max_new_tokens,
     )
 
 

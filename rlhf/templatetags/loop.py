@@ -23,6 +23,7 @@ SENTENCES: dict[str, Callable[[], str]] = {
     "cancelled": lambda: _("{actor} cancelled {subject}"),
     "resumed": lambda: _("{actor} resumed {subject}"),
     "promoted": lambda: _("{actor} promoted {subject}"),
+    "asked people about": lambda: _("{actor} asked annotators about {subject}"),
     "imported": lambda: _("{actor} imported {subject}"),
     "simulated": lambda: _("Simulated annotators gave {subject}"),
     "exported": lambda: _("{actor} exported {subject}"),

@@ -7,12 +7,22 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.requests import PersonRequest
 from annotator.views.files import csv_file
-from rlhf import lineage, lineage_tree, live, model_data, runs, selection_page
+from rlhf import (
+    leaderboards,
+    lineage,
+    lineage_tree,
+    live,
+    model_data,
+    promotion,
+    promotion_page,
+    runs,
+    selection_page,
+)
 from rlhf.forms import RefitForm
 from rlhf.views.roles import manages
 
@@ -30,6 +40,8 @@ def index(request: PersonRequest, slug: str) -> HttpResponse:
         "live": live.of(project),
         "most": live.MOST,
         "brought": selection_page.brought(project),
+        "leaderboards": leaderboards.of_project(project),
+        "history": promotion_page.history_of(project),
         "manages": manages(request.user, project),
     }
     return render(request, "rlhf/models.html", context)
@@ -50,19 +62,58 @@ def data(request: PersonRequest, slug: str) -> HttpResponse:
     return response
 
 
-@require_POST
+@require_safe
+@login_required
+def leaderboard(request: PersonRequest, slug: str) -> HttpResponse:
+    """The leaderboards as a file: JSON, or with `?format=csv` one table of all."""
+    project = project_for(request.user, slug, *STAFF)
+    name = f"{slug}-leaderboards"
+    if request.GET.get("format") == "csv":
+        return csv_file(leaderboards.csv_rows(project), name=f"{name}.csv")
+    found = leaderboards.as_json(project)
+    response = JsonResponse(found, json_dumps_params={"ensure_ascii": False, "indent": 2})
+    response["Content-Disposition"] = f'attachment; filename="{name}.json"'
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def promote(request: PersonRequest, slug: str, checkpoint_id: int) -> HttpResponse:
-    """This policy writes from now on. Also the way back to an earlier one."""
+    """The figures by which a policy is promoted; a POST lets it write from now on.
+
+    Also the way back to an earlier one. A POST that must not be taken at its word (it was never evaluated,
+    there are newer figures) shows the figures, and why.
+    """
     project = project_for(request.user, slug, *MANAGERS)
-    checkpoint = get_object_or_404(project.checkpoints, pk=checkpoint_id)
-    try:
-        runs.promote(checkpoint, user=request.user)
-    except runs.CannotStart as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, _("%(name)s writes the instructions from now on.") % {"name": checkpoint})
-    return redirect("models", slug)
+    checkpoint = get_object_or_404(project.checkpoints.select_related("run", "parent"), pk=checkpoint_id)
+    problem = ""
+    if request.method == "POST":
+        seen = request.POST.get("seen", "")
+        try:
+            changed = promotion.promote(
+                checkpoint,
+                user=request.user,
+                seen=int(seen) if seen.isdecimal() else None,
+                unevaluated="unevaluated" in request.POST,
+            )
+        except (promotion.NotEvaluated, promotion.NotSeen) as error:
+            problem = str(error)
+        except runs.CannotStart as error:
+            messages.error(request, str(error))
+            return redirect("models", slug)
+        else:
+            if changed:
+                messages.success(
+                    request, _("%(name)s writes the instructions from now on.") % {"name": checkpoint}
+                )
+            return redirect("models", slug)
+    context = {
+        "project": project,
+        "checkpoint": checkpoint,
+        "dialog": promotion_page.dialog_of(checkpoint),
+        "problem": problem,
+    }
+    return render(request, "rlhf/promote.html", context, status=422 if problem else 200)
 
 
 @require_POST

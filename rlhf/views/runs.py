@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
@@ -18,6 +19,7 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotator.access import MANAGERS, STAFF, project_for
@@ -25,10 +27,11 @@ from annotator.models import Completion, Project, Prompt
 from annotator.plots import as_json
 from annotator.requests import PersonRequest
 from annotator.views.files import csv_file
-from rlhf import estimates, plots, run_data, run_log, run_samples, runs
-from rlhf.forms import FORMS
-from rlhf.models import Checkpoint, Run
+from rlhf import blind, estimates, gaming, plots, run_data, run_log, run_samples, runs
+from rlhf.forms import FORMS, AskForm
+from rlhf.models import Checkpoint, Evaluation, Run
 from rlhf.progress import progress_of, seconds_left, seconds_taken
+from rlhf.promotion_page import gamed_sentence
 from rlhf.report_tables import TABLES
 from rlhf.reports import report_of
 from rlhf.stage_configs import InvalidConfig
@@ -53,6 +56,7 @@ def index(request: PersonRequest, slug: str) -> HttpResponse:
         "project": project,
         "page": page,
         "rows": [(run, progress_of(run), seconds_taken(run)) for run in page],
+        "falls": gaming.falls_of(page),
         "kind": kind,
         "kinds": Run.Kind.choices,
         "manages": manages(request.user, project),
@@ -95,6 +99,7 @@ def _state(run: Run) -> dict[str, Any]:
         "seconds_taken": seconds_taken(run),
         "seconds_left": seconds_left(run),
         "checkpoint": Checkpoint.objects.filter(run=run).first(),
+        "gamed": gamed_sentence(asdict(fall)) if (fall := gaming.fall_of(run)) else "",
     }
 
 
@@ -233,6 +238,32 @@ def resume(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
     except runs.CannotStart as error:
         messages.error(request, str(error))
     return redirect(run)
+
+
+@require_POST
+@login_required
+def ask(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
+    """Put the texts of a finished evaluation before annotators, on `tasks` held-out tasks."""
+    project = project_for(request.user, slug, *MANAGERS)
+    evaluation = get_object_or_404(
+        Evaluation.objects.select_related("run__project", "old", "new"), run=_run_of(project, run_id)
+    )
+    form = AskForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(map(str, form.errors["tasks"])))
+        return redirect(evaluation.run)
+    try:
+        added = blind.ask(evaluation, tasks=form.cleaned_data["tasks"], user=request.user)
+    except runs.CannotStart as error:
+        messages.error(request, str(error))
+    else:
+        words = ngettext(
+            "%(n)d comparison is in the annotators' queue.",
+            "%(n)d comparisons are in the annotators' queue.",
+            added,
+        )
+        messages.success(request, words % {"n": added})
+    return redirect(evaluation.run)
 
 
 def _run_of(project: Project, run_id: int) -> Run:

@@ -12,6 +12,8 @@ from annotator.quality import gold
 from annotator.ranking.adjudication import adjudicate
 from annotator.ranking.judgments import Judgment
 from annotator.ranking.submit import undo
+from rlhf import promotion, runs
+from rlhf.models import Checkpoint, Evaluation, Run
 from tests.factories import (
     make_comparison,
     make_guideline,
@@ -62,6 +64,8 @@ PAGES = [
             "runs/start/generation/",
             "models/",
             "runs/{reward}/",
+            "runs/{evaluation}/",
+            "models/{unevaluated}/promote/",
         )
     ),
     "/projects/ranking/rank/",
@@ -112,6 +116,8 @@ def numbers(project, alice, bob, carol):
     members = dict(project.memberships.values_list("user__username", "pk"))
     return {
         "reward": rewarded(project, bob, machine).run_id,
+        "evaluation": evaluated(project, alice).run_id,
+        "unevaluated": make_policy(project, "dpo 2").pk,
         "member": members["bob"],
         "paused": members["carol"],
         "prompt": prompt.pk,
@@ -130,6 +136,28 @@ def rewarded(project, *annotators):
     make_rankings(project, *annotators)
     project.comparisons.update(is_closed=False)
     return make_reward(project)
+
+
+def evaluated(project, alice):
+    """An evaluation with win rates, of a generator that was then promoted."""
+    share = {"value": 0.6, "low": 0.5, "high": 0.7}
+    won = {"rate": share, "controlled": share, "matches": 8, "tasks": 2}
+    rows = [{"task_id": "1", "old": 0.4, "new": 0.5, "gold_wins": 0.75, "reward_wins": 1.0}]
+    new, run = (
+        make_policy(project, "rloo 1"),
+        Run.objects.create(project=project, kind="evaluation", state="done"),
+    )
+    result = {"gold": {"difference": share}, "wins": {"gold": won, "reward": won}, "tasks": rows}
+    found = Evaluation.objects.create(run=run, old=runs.base_policy(project), new=new, result=result)
+    promotion.promote(new, user=alice, seen=found.pk)
+    return found
+
+
+def make_policy(project, name):
+    run = Run.objects.create(project=project, kind="policy", state="done")
+    return Checkpoint.objects.create(
+        project=project, kind="policy", name=name, base_model=project.base_model, run=run
+    )
 
 
 def judged_by_managers(project, alice, bob, machine):

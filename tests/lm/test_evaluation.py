@@ -67,8 +67,13 @@ def score(items):
 def test_a_policy_gains_nothing_on_itself(models):
     result, records = run(old=models[0], new=models[0], executor=models[0], score=score)
     assert result.kl == pytest.approx(0, abs=1e-4)
-    for measure in (result.gold, result.reward, result.pessimistic, result.length):
+    measures = (result.gold, result.reward, result.pessimistic, result.length, result.fluency)
+    for measure in (*measures, result.variety, result.self_similarity, result.leaks):
         assert dataclasses.astuple(measure.difference) == (0, 0, 0)
+    assert result.consistency is None, "there was no encoder"
+    for won in result.wins.values():
+        assert dataclasses.astuple(won.rate) == (0.5, 0.5, 0.5)
+        assert won.controlled.value == pytest.approx(0.5, abs=1e-6)
     assert [record.total for record in records] == [records[0].total] * len(records)
     steps = [record.step for record in records]
     assert steps == sorted(steps)
@@ -86,6 +91,12 @@ def test_another_policy_differs_and_the_tasks_that_can_judge_are_named(models):
     assert result.gold.difference.value == pytest.approx(by_hand)
     assert result.pessimistic.new.value == pytest.approx(result.reward.new.value - 0.5)
     assert set(result.controls) == {"none", "people", "output", "examples"}
+    won = result.wins["gold"]
+    assert (won.tasks, won.matches) == (3, 3 * 2 * 2), "each text against each: two by two"
+    assert won.rate.value == pytest.approx(np.mean([judged[name].gold_wins for name in "123"]))
+    assert judged["4"].gold_wins is None and judged["4"].reward_wins is not None
+    assert sorted(completion.task_id for completion in result.texts["new"]) == list("11223344")
+    assert "texts" not in result.to_json()
 
 
 def test_without_a_reward_model_and_without_judging_tasks_these_are_left_out(models):

@@ -107,6 +107,7 @@ def test_a_reward_models_backbone_is_trained(folder: Path) -> None:
         ({"config": {"steps": 0}}, "config.steps is 0; it must lie between 1 and 100000"),
         ({"config": {"steps": True}}, "config.steps must be a number, not true"),
         ({"config": {"algorithm": "dpo"}}, "config.algorithm must be one of rloo, grpo, dr_grpo"),
+        ({"config": {"gold_every": 2}}, "config.gold_every must be 0: gold is measured along"),
         ({"config": []}, "config must be an object, not []"),
         ({"data": "/nowhere.jsonl"}, "data: there is no file /nowhere.jsonl"),
         ({"reward": "/nowhere"}, "reward: /nowhere is no checkpoint, it has no manifest.json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny import make_tiny_model
 
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def no_folders_of_earlier_runs(settings) -> None:
+    """Each test counts its runs from 1 again, and a folder goes by its run's number."""
+    shutil.rmtree(settings.VAR / "runs", ignore_errors=True)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.test import Client
 
 from annotator.models import Project, User
 from rlhf import runs
-from rlhf.estimates import LOADING_SECONDS, RULES, busy_seconds, estimate, pace_of
+from rlhf.estimates import LOADING_SECONDS, RULES, _units, busy_seconds, estimate, pace_of
 from rlhf.forms import PolicyForm
 from rlhf.models import Run, RunRecord
 from rlhf.stage_configs import fill_in
@@ -79,6 +79,17 @@ def test_it_grows_with_the_fields(project: Project):
     assert twice is not None and twice.seconds == pytest.approx(5 / 3 * one.seconds)
 
 
+def test_measuring_gold_takes_as_long_as_evaluating_as_many_texts(project: Project):
+    # Of the steps 0 to 9 gold is measured at 0, 4, 8 and the last, on 24 texts of 10 tokens.
+    without, some = (estimate(project, "policy", rloo(steps=9, gold_every=every)) for every in (0, 4))
+    assert without is not None and some is not None
+    assert some.seconds - without.seconds == pytest.approx(4 * 240 * RULES["evaluation"])
+    # Of the seven updates by DPO on 27 tasks, four at a time, at 0, 4 and the last.
+    dpo = {"algorithm": "dpo", "groups_per_step": 4, "max_new_tokens": 10}
+    none, some_too = (_units("policy", {**dpo, "gold_every": every}, 27) for every in (0, 4))
+    assert (some_too - none) * RULES["offline"] == pytest.approx(3 * 240 * RULES["evaluation"])
+
+
 def test_without_such_a_run_it_is_a_rule_of_thumb(project: Project):
     config = fill_in(runs.PolicyConfig, {"algorithm": "rloo"})
     found = estimate(project, "policy", config)
@@ -105,7 +116,7 @@ def manager(alice: User, client_of: Callable[[User], Client]) -> Client:
 
 def test_the_form_says_how_long_and_how_it_knows(manager: Client, project: Project):
     content = manager.get(URL).content.decode()
-    assert "About 7 min." in content and "A rule of thumb" in content  # 10 + 17 · 22.5 s = 6.5 min
+    assert "About 8 min." in content and "A rule of thumb" in content  # 10 + 17 · 22.5 + 5 · 12.3 s = 7.6 min
     run = finished(project, seconds=20)
     content = manager.get(URL).content.decode()
     assert "At the pace that was measured" in content and run.get_absolute_url() in content
@@ -124,7 +135,7 @@ def test_htmx_gets_the_estimate_of_the_fields_alone(manager: Client, project: Pr
         return manager.get(URL + query, headers=headers).content.decode()
 
     one, more = asked("?algorithm=rloo&steps=16"), asked("?algorithm=rloo&steps=33")
-    assert "<html" not in one and "About 7 min." in one and "About 13 min." in more
+    assert "<html" not in one and "About 8 min." in one and "About 15 min." in more
     assert "cannot be told" in asked("?algorithm=rloo&steps=many")
     assert "cannot be told" in asked("?algorithm=rloo&steps=0")
     assert not Run.objects.exists()

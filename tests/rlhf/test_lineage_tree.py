@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from annotator.models import Project, User
-from rlhf import lineage, runs
+from rlhf import lineage, promotion, runs
 from rlhf.lineage_tree import ACROSS, DOWN, MARGIN, shortened, tree_of
 from rlhf.models import Checkpoint, Evaluation, Run
 
@@ -75,7 +75,7 @@ def test_of_many_the_newest_are_drawn_with_their_ancestors_and_the_others_counte
         add(project, base)
     old = add(project, base)
     promote(old)
-    runs.promote(base, user=None)
+    promotion.promote(base, user=None)
     newest = add(project, add(project, base))
     found = places(project, most=1)
     assert set(found) == {str(base), str(newest.parent), str(newest), str(old), "and 9 more"}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.test import Client
 
 from annotator.models import Project, User
-from rlhf import runs
+from rlhf import promotion, runs
 from rlhf.models import Checkpoint, Evaluation, Run
 
 URL = "/projects/support/models/data/"
@@ -46,7 +46,7 @@ def make(project: Project, name: str = "rloo 1") -> Checkpoint:
 
 def test_json_has_all_that_is_known(project: Project, alice: User, client_of: Callable[[User], Client]):
     policy = make(project)
-    runs.promote(policy, user=alice)
+    promotion.promote(policy, user=alice)
     Checkpoint.objects.create(
         project=Project.objects.create(name="O", slug="o"), kind="policy", name="theirs"
     )

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from annotator.models import Project, PromptImport, User
-from rlhf import runs
+from rlhf import promotion, runs
 from rlhf.facts import gather
 from rlhf.models import Checkpoint, Evaluation, Run, Snapshot
 from rlhf.overview import Loop, loop_of
@@ -160,7 +160,7 @@ def test_the_way_to_promotion(ranked: Project):
 
 def test_promotion_begins_the_next_iteration(ranked: Project, alice: User):
     make_checkpoint(ranked, "reward")
-    runs.promote(make_checkpoint(ranked, "policy"), user=alice)
+    promotion.promote(make_checkpoint(ranked, "policy"), user=alice, unevaluated=True)
     found = loop(ranked)
     assert (found.iteration, found.next.key) == (2, "generate")
     assert states(ranked) == "dwwwwwwww"
@@ -169,7 +169,9 @@ def test_promotion_begins_the_next_iteration(ranked: Project, alice: User):
 def test_what_failed_in_an_earlier_iteration_is_past(ranked: Project, alice: User):
     make_run(ranked, "policy", "failed", iteration=1)
     assert states(ranked)[6] == "a"
-    runs.promote(make_checkpoint(ranked, "policy", run=make_run(ranked, "evaluation")), user=alice)
+    promotion.promote(
+        make_checkpoint(ranked, "policy", run=make_run(ranked, "evaluation")), user=alice, unevaluated=True
+    )
     assert states(ranked)[6] == "w"
 
 

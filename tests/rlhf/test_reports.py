@@ -35,6 +35,8 @@ def test_figures_are_written_for_people():
     assert figure("a", interval(0.636, 0.58, 0.691), is_share=True).interval == "58–69 %"
     assert figure("a", interval(-0.1, -0.25, 0.05), is_difference=True).text == "−0.10"
     assert figure("a", interval(-0.1, -0.25, 0.05), is_difference=True).interval == "−0.25 – +0.05"
+    shares = figure("a", interval(-0.05, -0.06, 0.02), is_share=True, is_difference=True)
+    assert (shares.text, shares.interval) == ("−5 %", "−6 % – +2 %")
     assert (figure("a", None).text, figure("a", None).interval) == ("–", "")
 
 

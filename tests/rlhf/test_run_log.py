@@ -45,7 +45,11 @@ def test_a_run_from_its_first_attempt_to_its_end(run: Run):
     ]
 
 
-def test_a_failure_has_its_traceback_there_and_nowhere_else(run: Run):
+@pytest.mark.parametrize("passed_on", [True, False])
+def test_a_failure_has_its_traceback_there_and_nowhere_else(run: Run, monkeypatch, passed_on: bool):
+    # As soon as torch is imported its logger passes nothing on to the root.
+    monkeypatch.setattr(logging.getLogger("torch"), "propagate", passed_on)
+
     def stage(hold: Hold) -> None:
         logging.getLogger("torch").warning("slow path")
         raise ValueError("no such folder")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from annotator.models import Event, Project, User
-from rlhf import runs
+from rlhf import promotion, runs
 from rlhf.models import Checkpoint, Run, Score
 from rlhf.runs import CannotStart
 from tests.factories import make_comparison, make_completions, make_prompt, make_ranking
@@ -195,7 +195,7 @@ def test_a_checkpoint_of_the_wrong_kind_is_refused(project: Project):
     with pytest.raises(CannotStart):
         runs.start_evaluation(project=project, new=reward)
     with pytest.raises(CannotStart):
-        runs.promote(reward, user=None)
+        promotion.promote(reward, user=None)
     assert not Run.objects.active().exists()
 
 
@@ -331,17 +331,17 @@ def test_promoting_makes_the_next_iteration_and_can_be_taken_back(project: Proje
     base = runs.promoted_policy(project)
     assert runs.iteration(project) == 1
     new = make_checkpoint(project, "policy", iteration=1, parent=base)
-    runs.promote(new, user=alice)
+    promotion.promote(new, user=alice, unevaluated=True)
     assert runs.promoted_policy(project) == new
     assert new.promoted_by == alice
     assert runs.iteration(project) == 2
-    runs.promote(base, user=alice)
+    promotion.promote(base, user=alice)
     assert runs.promoted_policy(project) == base
     assert runs.iteration(project) == 1
 
 
 def test_another_base_model_begins_anew(project: Project):
-    runs.promote(make_checkpoint(project, "policy"), user=None)
+    promotion.promote(make_checkpoint(project, "policy"), user=None, unevaluated=True)
     project.model = "minilm"
     policy = runs.promoted_policy(project)
     assert (policy.run, policy.base_model) == (None, "minilm")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 
 import pytest
 
 from annotator.models import Completion, Project
-from rlhf import execution, runs, simulation
+from rlhf import execution, promotion, runs, simulation
 from rlhf.execution import Hold
 from rlhf.lm.best_of_n import pessimistic
 from rlhf.lm.configs import SamplingConfig
@@ -147,7 +146,7 @@ def test_a_policy_knows_where_it_comes_from_and_can_be_promoted(rewarded: Projec
     assert [record.step for record in run.records.all()] == [0, 1, 2, 3]
     assert {"reward", "kl", "length", "entropy", "peak_mb"} <= set(run.records.last().values)
     assert run.samples.filter(step=0).get().reference_text
-    runs.promote(checkpoint, user=None)
+    promotion.promote(checkpoint, user=None, unevaluated=True)
     again = carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 8}))
     assert again.iteration == 2
     assert again.generations.first().checkpoint == checkpoint
@@ -174,20 +173,16 @@ def texts(run: Run) -> list[tuple[int, str, str]]:
 
 
 @pytest.mark.parametrize("algorithm", ["dpo", "sft", "grpo", "dr_grpo", "ppo", "ilql"])
-def test_every_algorithm_leaves_a_policy_that_writes(
-    rewarded: Project, carry_out, settings, request, algorithm: str
-):
+def test_every_algorithm_leaves_a_policy_that_writes(rewarded: Project, carry_out, algorithm: str):
     small = {"max_new_tokens": 8, "sample_tasks": 1}
-    small |= {"epochs": 1} if algorithm in ("dpo", "sft") else {"steps": 1}
+    small |= {"epochs": 1} if algorithm in ("dpo", "sft", "ilql") else {"steps": 1}
     run = runs.start_policy(project=rewarded, algorithm=algorithm, config=small)
-    request.addfinalizer(lambda: shutil.rmtree(settings.VAR / run.folder))  # its number comes again
-    shutil.rmtree(settings.VAR / run.folder, ignore_errors=True)
     carry_out(run)
     assert run.checkpoint.name == f"{algorithm} {run.pk}"
     assert run.checkpoint.metrics.keys() & {"reward", "loss"}
     assert run.total == run.records.last().step
     assert run.samples.exists()
-    runs.promote(run.checkpoint, user=None)
+    promotion.promote(run.checkpoint, user=None, unevaluated=True)
     carry_out(runs.start_generation(project=rewarded, config={"max_new_tokens": 8}))
     assert Completion.objects.filter(prompt__project=rewarded, iteration=2).exists()
 
@@ -211,7 +206,7 @@ def test_a_policy_with_q_heads_is_evaluated_and_gives_way_to_its_parent(rewarded
     assert result["kl"] >= 0
     with pytest.raises(runs.CannotStart, match="Q heads"):
         runs.start_policy(project=rewarded, policy=policy)
-    runs.promote(policy, user=None)
+    promotion.promote(policy, user=None)
     assert runs.promoted_policy(rewarded) == policy
     again = runs.start_policy(project=rewarded, algorithm="dpo")
     assert again.policy == runs.base_policy(rewarded)
@@ -270,6 +265,37 @@ def test_an_evaluation_compares_on_held_out_tasks(rewarded: Project, carry_out):
         assert gain["low"] <= gain["value"] <= gain["high"]
         assert gain["value"] == pytest.approx(result[name]["new"]["value"] - result[name]["old"]["value"])
     assert run.step == run.total
+    assert {"fluency", "consistency", "variety", "self_similarity", "leaks", "length"} <= set(result)
+    assert set(result["wins"]) == {"gold", "reward"} and "texts" not in result
+    sample = run.samples.get(step=1, prompt_id=min(held_out))
+    assert sample.text and sample.reference_text and sample.values["old"]["tokens"] > 0
+    assert run.samples.count() == 4 * len(held_out)
+    assert not evaluation.blind.exists(), "people are asked only where that was wanted"
+
+
+def test_an_evaluation_asks_people_at_its_end(rewarded: Project, carry_out):
+    carry_out(runs.start_policy(project=rewarded, config=SMALL))
+    config = {"max_new_tokens": 8, "bootstrap": 100}
+    run = carry_out(runs.start_evaluation(project=rewarded, ask_people=2, config=config))
+    asked = list(run.evaluation.blind.select_related("comparison__prompt"))
+    assert 1 <= len(asked) <= 2 and all(row.comparison.prompt.is_held_out for row in asked)
+    made = Generation.objects.filter(completion__in=[*asked[0].old, *asked[0].new])
+    assert {row.checkpoint for row in made} <= {run.policy, run.old_policy}
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "sft"])
+def test_gold_is_measured_along_a_run_on_held_out_tasks(rewarded: Project, carry_out, algorithm: str):
+    config = {"gold_every": 2, "max_new_tokens": 8, "sample_tasks": 1}
+    config |= SMALL if algorithm == "rloo" else {"epochs": 4}
+    run = runs.start_policy(project=rewarded, algorithm=algorithm, config=config)
+    carry_out(run)
+    measured = [record for record in run.records.order_by("step") if "gold" in record.values]
+    last = run.records.order_by("step").last()
+    assert [r.step for r in measured] == [s for s in range(last.step + 1) if s % 2 == 0 or s == last.step]
+    held_out = {str(prompt.pk) for prompt in rewarded.prompts.held_out()}
+    for record in measured:
+        assert {key.split("/")[1] for key in record.values if key.startswith("gold/")} == held_out
+        assert {f"gold_reward/{task}" for task in held_out} <= set(record.values)
 
 
 def test_the_next_reward_model_is_judged_beside_the_one_before(rewarded: Project, carry_out):

@@ -11,7 +11,7 @@ from django.urls import URLPattern
 
 from annotator.models import Project, User
 from rlhf import runs
-from rlhf.models import Checkpoint, Run
+from rlhf.models import Checkpoint, Evaluation, Run
 from rlhf.urls import urlpatterns
 
 Login = Callable[[User], Client]
@@ -26,13 +26,17 @@ PAGES = {  # what a member may open; annotators only the first
     "run-table": "/projects/support/runs/{reward}/tables/figures/",
     "models": "/projects/support/models/",
     "models-data": "/projects/support/models/data/",
+    "leaderboard": "/projects/support/models/leaderboard/",
 }
-FORMS = {"run-start": "/projects/support/runs/start/reward/"}  # managers alone
+FORMS = {  # managers alone
+    "run-start": "/projects/support/runs/start/reward/",
+    "promote": "/projects/support/models/{checkpoint}/promote/",
+}
 POSTS = {  # managers alone, and only by POST
     "run-cancel": "/projects/support/runs/{run}/cancel/",
     "run-resume": "/projects/support/runs/{run}/resume/",
     "refits": "/projects/support/models/refits/",
-    "promote": "/projects/support/models/{checkpoint}/promote/",
+    "evaluation-ask": "/projects/support/runs/{evaluation}/ask/",
 }
 
 
@@ -49,7 +53,14 @@ def ids(project: Project) -> dict[str, int]:
     )
     reward_run = Run.objects.create(project=project, kind=Run.Kind.REWARD, state=Run.State.DONE)
     Checkpoint.objects.create(project=project, kind="reward", name="r", base_model="b", run=reward_run)
-    return {"run": run.pk, "checkpoint": checkpoint.pk, "reward": reward_run.pk}
+    evaluation_run = Run.objects.create(project=project, kind=Run.Kind.EVALUATION, state=Run.State.DONE)
+    Evaluation.objects.create(run=evaluation_run, old=runs.base_policy(project), new=checkpoint)
+    return {
+        "run": run.pk,
+        "checkpoint": checkpoint.pk,
+        "reward": reward_run.pk,
+        "evaluation": evaluation_run.pk,
+    }
 
 
 def urls(ids: dict[str, int], *tables: dict[str, str]) -> list[str]:
@@ -126,6 +137,8 @@ def test_rows_of_another_project_are_not_there(
     assert client.get(f"/projects/support/runs/{run.pk}/").status_code == 404
     assert client.post(f"/projects/support/runs/{run.pk}/cancel/").status_code == 404
     assert client.post(f"/projects/support/models/{checkpoint.pk}/promote/").status_code == 404
+    assert client.get(f"/projects/support/models/{checkpoint.pk}/promote/").status_code == 404
+    assert client.post(f"/projects/support/runs/{run.pk}/ask/").status_code == 404
     assert client.get("/projects/support/runs/start/nonsense/").status_code == 404
 
 

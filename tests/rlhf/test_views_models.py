@@ -45,7 +45,7 @@ def test_a_new_project_has_its_base_model(manager: Client, project: Project):
 
 def test_promoting_and_going_back(manager: Client, project: Project, policy: Checkpoint, alice: User):
     base = runs.base_policy(project)
-    response = manager.post(f"{URL}{policy.pk}/promote/", follow=True)
+    response = manager.post(f"{URL}{policy.pk}/promote/", {"unevaluated": "1"}, follow=True)
     content = response.content.decode()
     assert "rloo 1 writes the instructions from now on." in content
     assert "Writes now" in row_of(content, policy) and "Go back to this one" in row_of(content, base)

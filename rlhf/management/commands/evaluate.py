@@ -18,12 +18,16 @@ class Command(RunCommand):
     def add_settings(self, parser: ArgumentParser) -> None:
         parser.add_argument("--new", metavar="CHECKPOINT", help="default: the newest policy")
         parser.add_argument("--old", metavar="CHECKPOINT", help="default: the one it was trained from")
+        parser.add_argument(
+            "--ask-people", type=int, default=0, metavar="N", help="and annotators, blindly, on N tasks"
+        )
 
     def start(self, project: Project, options: dict[str, Any]) -> Run:
         return runs.start_evaluation(
             project=project,
             new=checkpoint_named(options["new"], project) if options["new"] else None,
             old=checkpoint_named(options["old"], project) if options["old"] else None,
+            ask_people=options["ask_people"],
         )
 
     def report(self, run: Run) -> None:
