@@ -185,12 +185,10 @@ def test_the_overview_follows_the_loop(open_as, alice, project: Project):
     expect(page.locator(".station-next .station-name")).to_have_text("Generate")
 
 
-def test_promoting_asks_once_more_in_place(open_as, alice, rich: Project):
+def test_promoting_is_one_click_beside_the_figures(open_as, alice, rich: Project):
     page = open_as(alice, "/projects/support/models/")
-    newest = page.locator(".lineage-row").first
-    newest.get_by_role("button", name="Promote").click()
     assert runs.promoted_policy(rich).run_id is None
-    newest.get_by_role("button", name="Yes, let it write").click()
+    page.locator(".lineage-row").first.get_by_role("button", name="Promote").click()
     expect(page.locator(".lineage-now")).to_contain_text(LONG[:80])
     assert runs.promoted_policy(rich).run_id is not None
 
