@@ -170,6 +170,9 @@ class DpoConfig(OfflineConfig):
     """Direct preference optimisation on rankings."""
 
     algorithm: str = DPO
+    epochs: int = 2
+    learning_rate: float = 3e-4
+    """At 1e-4 nothing happens, at 1e-3 it falls apart (docs/LOG.md)."""
     loss: str = "sigmoid"
     """"sigmoid" (DPO) or "ipo"."""
     beta: float = 0.1
