@@ -40,11 +40,13 @@ from policy_tasks import LEFT_OUT_JUDGED, Split, name_of, read_folder, split  # 
 from policy_trainers import TRAINERS, Settings, train  # noqa: E402
 
 from rlhf.lm.backbones import CausalLM, load_causal, load_encoder  # noqa: E402
+from rlhf.lm.best_of_n import pessimistic  # noqa: E402
 from rlhf.lm.checkpoints import load_policy  # noqa: E402
 from rlhf.lm.configs import EvaluationConfig  # noqa: E402
 from rlhf.lm.evaluation import control_items, divergence  # noqa: E402
 from rlhf.lm.gold import leaks  # noqa: E402
 from rlhf.lm.metrics import Interval, bootstrap_mean  # noqa: E402
+from rlhf.lm.reward_model import RewardModel  # noqa: E402
 
 UNTOUCHED = 16
 """Samples of the untouched generator a left-out prompt: best-of-16 takes one of them."""
@@ -203,8 +205,8 @@ class Seed:
         chosen = blocks[1][np.arange(len(blocks[0])), blocks[0].argmax(1)]
         return self.row(way, by_task(self.items, np.repeat(chosen, n).tolist()), kl=np.log(n) - (n - 1) / n)
 
-    def trained(self, algorithm: str, settings: Settings) -> Row:
-        """Train, or read what was trained before, and judge."""
+    def trained(self, algorithm: str, settings: Settings) -> list[Row]:
+        """Train, or read what was trained before, and judge: one sample, and the best of some."""
         after = self.options.after
         named = "-".join([algorithm, *(f"{k}={v}" for k, v in sorted(settings.items()))])
         if after:
@@ -232,13 +234,19 @@ class Seed:
             folder / "kl.json",
             lambda: divergence(policy, self.base, self.split.left_out, EvaluationConfig(max_new_tokens=40)),
         )
-        return self.row(
-            named,
-            by_task(items, gold.ravel().tolist()),
-            kl=kl,
-            minutes=facts["minutes"],
-            leaks=float(np.mean([leaks(text, task) for task, text in items])),
-        )
+        chosen = self.pick(self.prepared.keeping, items, gold)
+        cost = {"kl": kl, "minutes": facts["minutes"]}
+        leaking = float(np.mean([leaks(text, task) for task, text in items]))
+        return [
+            self.row(named, by_task(items, gold.ravel().tolist()), **cost, leaks=leaking),
+            self.row(f"{named}, best of {TRAINED}", by_task(items, chosen), minutes=facts["minutes"]),
+        ]
+
+    def pick(self, reward: RewardModel, items: Sequence[Item], gold: np.ndarray) -> list[float]:
+        """The gold (P, n) of the sample with the highest pessimistic score, once for each of its prompt's."""
+        means, stds = reward.score(items)
+        places = pessimistic(means, stds, PESSIMISM).reshape(gold.shape).argmax(1)
+        return np.repeat(gold[np.arange(len(gold)), places], gold.shape[1]).tolist()
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -320,7 +328,8 @@ def main() -> None:
     for number in options.seeds:
         seed = Seed(options, number)
         rows += seed.controls()
-        rows += [seed.trained(name, settings) for name in options.algorithm if name != "best_of_n"]
+        for name in options.algorithm:
+            rows += seed.trained(name, settings) if name != "best_of_n" else []
         print(table([row for row in rows if row.seed == number]), "\n", file=sys.stderr)
     print(table(rows))
     if options.json:
