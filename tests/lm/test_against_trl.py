@@ -160,7 +160,7 @@ def group_loss(learner: GroupLearner, model: Any, rollouts: list[Rollout]) -> fl
     with torch.no_grad():
         losses = [
             learner.loss(rollout, chosen_of(model, rollout.packed, learner.config), before)
-            for rollout, before in zip(rollouts, learner.before, strict=True)
+            for rollout, before in zip(rollouts, learner.before.values(), strict=True)
         ]
     return float(torch.stack(losses).sum()) / 6
 
@@ -198,7 +198,7 @@ def test_group_policy_gradients(
     learner, rollouts = GroupLearner(config), rollouts_of(trainer.processing_class, REWARDS)
     with torch.no_grad():
         learner.learn(model, rollouts, epoch=0, completions=6)
-    advantages = torch.cat([before.advantages for before in learner.before])
+    advantages = torch.cat([before.advantages for before in learner.before.values()])
     torch.testing.assert_close(advantages, inputs["advantages"], atol=1e-5, rtol=1e-4)
 
     # The policy goes on from where the completions were written: some ratios are clipped, some are not.
@@ -213,7 +213,7 @@ def test_group_policy_gradients(
     ratios = torch.cat(
         [
             (chosen_of(model, r.packed, config) - b.logprobs).detach().exp()
-            for r, b in zip(rollouts, learner.before, strict=True)
+            for r, b in zip(rollouts, learner.before.values(), strict=True)
         ]
     )
     assert ((ratios - 1).abs() > CLIP).any() and ((ratios - 1).abs() < CLIP).any()
