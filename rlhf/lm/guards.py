@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,10 @@ from rlhf.lm.metrics import words
 from rlhf.lm.prompting import words_for
 
 Values = Mapping[str, float]
+Item = tuple[Task, str]
+Floats = npt.NDArray[np.floating[Any]]
+Score = Callable[[list[Item]], tuple[Floats, Floats]]
+"""Mean and standard deviation over the reward model's heads."""
 
 NGRAM = 3
 LEAST_DISAGREEMENT = 0.1
@@ -38,7 +43,7 @@ def limit_passed(config: PolicyConfig | IlqlConfig, values: Values, start: Value
     return ""
 
 
-def copied(items: Sequence[tuple[Task, str]]) -> npt.NDArray[np.float64]:
+def copied(items: Sequence[Item]) -> npt.NDArray[np.float64]:
     """Which texts repeat the instruction that the generator's prompt shows as an example: 1 or 0 each. (N,)
 
     More than half of such a text's trigrams of words are that instruction's. It is well written, and fits no
@@ -50,6 +55,16 @@ def copied(items: Sequence[tuple[Task, str]]) -> npt.NDArray[np.float64]:
         grams = _trigrams(text)
         marks.append(float(2 * sum(gram in shown for gram in grams) > len(grams)))
     return np.array(marks)
+
+
+def without_copies(score: Score, penalty: float) -> Score:
+    """A score that is so much lower for copies: what every algorithm is to be rewarded by."""
+
+    def lowered(items: list[Item]) -> tuple[Floats, Floats]:
+        means, stds = score(items)
+        return means - penalty * copied(items), stds
+
+    return lowered
 
 
 def repetition(texts: Sequence[str]) -> float:

@@ -27,7 +27,7 @@ from rlhf.lm.configs import ALGORITHMS, POLICY_CONFIGS, PolicyConfig, PpoConfig,
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
 from rlhf.lm.gold_along import Judge
 from rlhf.lm.group_learner import GroupLearner
-from rlhf.lm.guards import copied, limit_passed
+from rlhf.lm.guards import limit_passed, without_copies
 from rlhf.lm.jobs import Job
 from rlhf.lm.over_optimisation import is_due
 from rlhf.lm.policy_samples import beside, put_into, write
@@ -74,6 +74,7 @@ def train(
     """
     check(config, tasks)
     refuse_q_heads(policy, "train")
+    score = without_copies(score, config.copy_penalty)
 
     # 1. The policy is the model with new adapters, the reference is the same with them switched off, and
     #    the sampler is a copy that carries them merged, which decodes nearly twice as fast.
@@ -129,7 +130,6 @@ def train(
             texts = [(task, c.text) for task, group in zip(batch, groups, strict=True) for c in group]
             scored = processes.over(texts, lambda part: zip(*score(list(part)), strict=True))
             means, stds = np.array(scored).T
-            means = means - config.copy_penalty * copied(texts)
             rewards = torch.as_tensor(means - config.pessimism * stds, dtype=torch.float32)
             rewards = rewards.view(len(groups), -1)  # (P, G)
             rollouts = [

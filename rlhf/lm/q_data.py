@@ -19,7 +19,7 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import IlqlConfig, SamplingConfig
 from rlhf.lm.data import Dataset, Task
 from rlhf.lm.evaluation import Score
-from rlhf.lm.guards import copied
+from rlhf.lm.guards import without_copies
 from rlhf.lm.pairs import judged_pairs
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.sampling import sample
@@ -109,8 +109,7 @@ def collect(
     rows = [(task, text) for task in tasks for text in texts[task.id]]
     if not rows:
         return []
-    means, stds = score(rows)
-    means = means - config.copy_penalty * copied(rows)
+    means, stds = without_copies(score, config.copy_penalty)(rows)
     return [
         RatedText(task.id, texts[task.id][text], float(mean), float(std))
         for (task, text), mean, std in zip(rows, means, stds, strict=True)

@@ -11,7 +11,7 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.configs import IlqlConfig, SamplingConfig
 from rlhf.lm.data import Task
 from rlhf.lm.evaluation import Score
-from rlhf.lm.guards import copied, repetition
+from rlhf.lm.guards import repetition, without_copies
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.q_heads import PerturbedOutput
 from rlhf.lm.sampling import SampledCompletion, sample
@@ -48,8 +48,7 @@ def measure(
     }
     if score is not None:
         items = [(task, c.text) for task in tasks for c in groups[task.id]]
-        means, stds = score(items)
-        means = means - config.copy_penalty * copied(items)
+        means, stds = without_copies(score, config.copy_penalty)(items)
         values |= {
             "score": float(np.mean(means)),
             "score_std": float(np.mean(stds)),

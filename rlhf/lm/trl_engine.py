@@ -24,8 +24,7 @@ from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import ADAPTER, POLICY_FOLDER, adapter_tensors, lora_config, save_policy
 from rlhf.lm.configs import RLOO, DpoConfig, PolicyConfig, SftConfig
 from rlhf.lm.data import Dataset, Record, Task, refuse_held_out
-from rlhf.lm.evaluation import Score
-from rlhf.lm.guards import repetition
+from rlhf.lm.guards import repetition, without_copies
 from rlhf.lm.jobs import BadJob, Job
 from rlhf.lm.pairs import judged_pairs
 from rlhf.lm.prompting import clean_completion, generator_ids, generator_messages, generator_text
@@ -153,7 +152,7 @@ def prompts(lm: CausalLM, tasks: Sequence[Task]) -> Rows:
 
 def reward_of(job: Job, tasks: Sequence[Task]) -> Callable[..., list[float]]:
     """The pessimistic reward as TRL calls it; what the limits need besides goes into its log."""
-    score: Score = job.score()
+    score = without_copies(job.score(), job.config.copy_penalty)
     by_id = {task.id: task for task in tasks}
 
     def reward(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rlhf.lm.configs import PolicyConfig
 from rlhf.lm.data import Task
-from rlhf.lm.guards import copied, limit_passed, repetition
+from rlhf.lm.guards import copied, limit_passed, repetition, without_copies
 
 CONFIG = PolicyConfig(kl_budget=8.0, length_drift=3.0, entropy_floor=0.2, disagreement=3.0, repetition=0.3)
 START = {"kl": 0.0, "length": 12.0, "entropy": 2.0, "score_std": 0.2, "repetition": 0.1}
@@ -58,3 +59,10 @@ def test_copies_of_the_instruction_that_the_prompt_shows() -> None:
         1,
         0,
     ]
+
+
+def test_copies_are_paid_less_by_every_score() -> None:
+    task = Task(id="e", text="")
+    items = [(task, "Write the surname first."), (task, "Write the plural.")]
+    means, stds = without_copies(lambda some: (np.ones(len(some)), np.zeros(len(some))), 2.0)(items)
+    assert (means.tolist(), stds.tolist()) == ([-1.0, 1.0], [0.0, 0.0])
