@@ -190,7 +190,7 @@ class Seed:
             file=sys.stderr,
         )
         for n in (8, 16):
-            rows.append(self.best(f"best of {n}", mean - PESSIMISM * std, n))
+            rows.append(self.best(f"best of {n}", pessimistic(mean, std, PESSIMISM), n))
         rows.append(self.best("best of 16, mean of the heads", mean, 16))
         singles = [self.best("", heads[:, k], 16).after for k in range(heads.shape[1])]
         average = {name: float(np.mean([one[name] for one in singles])) for name in singles[0]}

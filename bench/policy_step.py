@@ -33,6 +33,7 @@ import torch  # noqa: E402
 import trainers  # noqa: E402
 from policy_steps import Scorer, Seconds, TrlSteps, our_steps  # noqa: E402
 from worded import prompt_of  # noqa: E402
+from timing_options import add_timing_options, numbers  # noqa: E402
 
 from rlhf.lm.backbones import UnknownModel, best_dtype, load_causal, load_encoder  # noqa: E402
 from rlhf.lm.configs import GRPO, PolicyConfig  # noqa: E402
@@ -89,26 +90,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--trl-batch", type=int, default=8, help="completions a batch of its update (default 8)"
     )
-    parser.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
-    parser.add_argument(
-        "--processor-time",
-        action="store_true",
-        help="count the processor's seconds, not the clock's: where others use the machine, with --threads 1",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("bfloat16", "float32"),
-        help="of both (default: bfloat16 where the processor has it)",
-    )
+    add_timing_options(parser)
     parser.add_argument(
         "--models", type=Path, default=ROOT / "var/models", help="prepared models (var/models)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_args()
-
-
-def numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
 
 
 def measure(prompt_tokens: int, dtype: torch.dtype, options: argparse.Namespace) -> dict[str, Any]:

@@ -34,6 +34,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import trainers  # noqa: E402
+from timing_options import add_timing_options  # noqa: E402
 
 from rlhf.lm.backbones import UnknownModel, best_dtype, resolve  # noqa: E402
 from rlhf.lm.data import Dataset  # noqa: E402
@@ -103,17 +104,7 @@ def arguments() -> argparse.Namespace:
         help="pairs a batch of TRL, to try, upwards (1,2,4,8,12,16,24)",
     )
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each side (default 3)")
-    parser.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
-    parser.add_argument(
-        "--processor-time",
-        action="store_true",
-        help="count the processor's seconds, not the clock's: where others use the machine, with --threads 1",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("bfloat16", "float32"),
-        help="of both (default: bfloat16 where the processor has it)",
-    )
+    add_timing_options(parser)
     parser.add_argument("--no-curves", action="store_true", help="do not compare losses")
     parser.add_argument("--seed", type=int, default=0, help="of the data and the weights that are new")
     parser.add_argument(

@@ -27,6 +27,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import rlhf.lm  # noqa: E402, F401, I001  (before torch: it says how long threads spin)
 import torch  # noqa: E402
 from worded import prompt_of  # noqa: E402
+from timing_options import add_timing_options, numbers  # noqa: E402
 
 from rlhf.lm.backbones import CausalLM, UnknownModel, best_dtype, load_causal  # noqa: E402
 from rlhf.lm.configs import SamplingConfig  # noqa: E402
@@ -95,26 +96,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--completions", type=int, default=8, help="of a prompt (default 8)")
     parser.add_argument("--new-tokens", type=numbers, default=[48, 128], help="of a completion (48,128)")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each side (default 3)")
-    parser.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
-    parser.add_argument(
-        "--processor-time",
-        action="store_true",
-        help="count the processor's seconds, not the clock's: where others use the machine, with --threads 1",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("bfloat16", "float32"),
-        help="of both (default: bfloat16 where the processor has it)",
-    )
+    add_timing_options(parser)
     parser.add_argument(
         "--models", type=Path, default=ROOT / "var/models", help="prepared models (var/models)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_args()
-
-
-def numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
 
 
 def measure(
