@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from annotator.views import (
     accounts,
     comparisons,
+    consent,
     deciding,
     exports,
     home,
@@ -77,6 +78,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("api/", include("annotator.api.urls")),
     path("account/", accounts.account, name="account"),
+    path("account/judgments/", consent.my_judgments, name="my-judgments"),
+    path("account/judgments/<slug:slug>/withdraw/", consent.judgments_withdraw, name="judgments-withdraw"),
+    path("account/judgments/<slug:slug>/give-back/", consent.judgments_give_back, name="judgments-give-back"),
     path("account/password/", accounts.PasswordChange.as_view(), name="password-change"),
     path("join/<str:secret>/", invitations.join, name="join"),
     path("login/", accounts.SignIn.as_view(), name="login"),

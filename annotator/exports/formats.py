@@ -9,18 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.utils.crypto import salted_hmac
-
 from annotator.models import Completion, Project, Prompt, Ranking
+from annotator.pseudonyms import pseudonym
 from annotator.ranking.pairs import in_chunks, pairs_of
 
 Row = dict[str, Any]
-
-
-def pseudonym(project: Project, user_id: int) -> str:
-    """The annotator's name in exports: keyed with the site's secret, different in each project."""
-    digest = salted_hmac("prefloop.exports.pseudonym", f"{project.pk}:{user_id}", algorithm="sha256")
-    return f"annotator-{digest.hexdigest()[:16]}"
 
 
 def prompt_text(prompt: Prompt) -> str:

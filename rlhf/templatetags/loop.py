@@ -36,6 +36,8 @@ SENTENCES: dict[str, Callable[[], str]] = {
     "made an invitation": lambda: _("{actor} made an invitation: {subject}"),
     "revoked an invitation": lambda: _("{actor} revoked an invitation: {subject}"),
     "joined by invitation": lambda: _("{actor} joined by an invitation: {subject}"),
+    "withdrew their judgments": lambda: _("{subject} withdrew their judgments"),
+    "gave their judgments back": lambda: _("{subject} gave their judgments back"),
     "changed the image of": lambda: _("{actor} changed the image of task {subject}"),
     "removed the image of": lambda: _("{actor} removed the image of task {subject}"),
 }

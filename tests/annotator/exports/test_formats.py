@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from annotator.exports.formats import prompt_text, pseudonym, raw_rows, trl_rows
+from annotator.exports.formats import prompt_text, raw_rows, trl_rows
 from annotator.models import Completion
+from annotator.pseudonyms import pseudonym
 from annotator.ranking import queue
 from annotator.ranking.judgments import Judgment
 from annotator.ranking.submit import submit, undo

@@ -2,8 +2,9 @@
 
 import pytest
 
-from annotator.exports.formats import pseudonym, raw_rows, trl_rows
+from annotator.exports.formats import raw_rows, trl_rows
 from annotator.models import Assignment, Comparison, Ranking, Role, Verdict
+from annotator.pseudonyms import pseudonym
 from annotator.quality import wins
 from annotator.quality.agreement import pairwise_agreement
 from annotator.ranking import queue
