@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -79,6 +79,37 @@ def give_back(user: User, project: Project) -> bool:
             return False
         events.record(project, user, "gave their judgments back", user.username)
     return True
+
+
+def withdrawn_ids(project: Project) -> frozenset[int]:
+    """The annotators whose judgments leave the site no more."""
+    rows = Withdrawal.objects.filter(project=project, taken_back_at=None)
+    return frozenset(rows.values_list("annotator", flat=True))
+
+
+@dataclass(frozen=True)
+class Recall:
+    """What has been withdrawn from a project, to tell which files may still be handed out."""
+
+    withdrawals: tuple[tuple[datetime, int], ...]
+    """When, and the first judgment of the project that it is about."""
+
+    @classmethod
+    def of(cls, project: Project) -> Recall:
+        in_force = dict(
+            Withdrawal.objects.filter(project=project, taken_back_at=None).values_list(
+                "annotator", "created_at"
+            )
+        )
+        judged = Ranking.objects.filter(comparison__project=project, annotator__in=in_force).order_by()
+        firsts = dict(judged.values_list("annotator").annotate(first=Min("pk")))
+        return cls(tuple((in_force[user_id], first) for user_id, first in firsts.items()))
+
+    def concerns(self, *, made_at: datetime | None, last_ranking: int) -> bool:
+        """Whether a file of judgments up to this one may hold some that were withdrawn after it was made."""
+        return made_at is not None and any(
+            at >= made_at and first <= last_ranking for at, first in self.withdrawals
+        )
 
 
 def withdrawn_among(project: Project, user_ids: Iterable[int]) -> dict[int, datetime]:

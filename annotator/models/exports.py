@@ -31,8 +31,8 @@ class Export(models.Model):
     recipe = models.JSONField(default=dict, help_text="Format, filters, splits, kind of file.")
     frozen = models.JSONField(default=dict, help_text="The point in time that it shows.")
     state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
-    lines = models.PositiveBigIntegerField(default=0, help_text="Written so far.")
-    of = models.PositiveBigIntegerField(null=True, blank=True, help_text="Of so many, where that is known.")
+    read = models.PositiveBigIntegerField(default=0, help_text="Judgments read so far.")
+    of = models.PositiveBigIntegerField(default=0, help_text="Of so many.")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="How often a worker has begun it.")
     error = models.TextField(blank=True)
     manifest = models.JSONField(default=dict, blank=True)
@@ -79,12 +79,13 @@ class Export(models.Model):
 
     @property
     def folder(self) -> Path:
-        """Where its files lie once it is done."""
+        """Where its files lie once it is done: each attempt has a folder of its own."""
         root: Path = settings.EXPORTS_DIR
-        return root / str(self.pk)
+        return root / str(self.pk) / str(self.attempts)
 
     @property
     def bytes(self) -> int:
+        """Of all files together."""
         return sum(file["bytes"] for file in self.files)
 
     def file_named(self, name: str) -> dict[str, Any] | None:
