@@ -10,8 +10,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotator.exports.formats import pseudonym
 from annotator.models import Comparison, Domain, Project, Ranking
+from annotator.pseudonyms import pseudonym
 from rlhf import diagrams
 from rlhf.diagrams import CHANCE, SHARES, TRUST, Diagram, Whisker, whisker
 from rlhf.figures import Figure, figure

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from annotator.exports.formats import pseudonym
 from annotator.models import Completion, Project, User
+from annotator.pseudonyms import pseudonym
 from rlhf import diagrams, reward_reports
 from rlhf.models import Checkpoint
 from rlhf.report_tables import TABLES
