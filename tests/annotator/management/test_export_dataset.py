@@ -6,7 +6,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotator.exports import writing
+from annotator.exports import export
 from tests.factories import make_comparison, make_ranking
 
 pytestmark = pytest.mark.django_db
@@ -57,13 +57,13 @@ def test_a_folder_that_is_not_there(judged, tmp_path):
 
 
 def test_an_interrupt_leaves_no_half_file(judged, tmp_path, monkeypatch):
-    blocks = writing._blocks
+    encoded = export.encoded
 
     def interrupted(*args):
-        yield next(blocks(*args))
+        yield next(encoded(*args))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "_blocks", interrupted)
+    monkeypatch.setattr(export, "encoded", interrupted)
     with pytest.raises(CommandError, match="Interrupted") as error:
         run("support", "--format", "trl", "--output", tmp_path / "out.jsonl")
     assert error.value.returncode == 130
