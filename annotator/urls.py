@@ -19,6 +19,7 @@ from annotator.views import (
     prompts,
     quality,
     ranking,
+    saved_exports,
     second_thoughts,
 )
 
@@ -71,6 +72,12 @@ in_project: list[URLPattern | URLResolver] = [
     path("quality/state/", quality.quality_state, name="quality-state"),
     path("quality/<slug:table>.csv", quality.quality_csv, name="quality-csv"),
     path("exports/", exports.exports, name="exports"),
+    path("exports/stream/", exports.export_stream, name="export-stream"),
+    path("exports/<int:export_id>/", saved_exports.export, name="export"),
+    path("exports/<int:export_id>/files/<path:name>", saved_exports.export_file, name="export-file"),
+    path("exports/<int:export_id>/repeat/", saved_exports.export_repeat, name="export-repeat"),
+    path("exports/<int:export_id>/cancel/", saved_exports.export_cancel, name="export-cancel"),
+    path("exports/<int:export_id>/delete/", saved_exports.export_delete, name="export-delete"),
     path("exports/<slug:format_name>/", exports.export_download, name="export-download"),
 ]
 

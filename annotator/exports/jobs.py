@@ -14,6 +14,7 @@ import logging
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from annotator.exports.export import NothingToExport, judgments_up_to, write_exp
 from annotator.exports.recipe import Recipe
 from annotator.exports.selection import Frozen
 from annotator.models import Export, Project, User
+from annotator.pseudonyms import pseudonym
 
 log = logging.getLogger(__name__)
 
@@ -105,10 +107,12 @@ def cancel(export: Export) -> bool:
     return bool(active.update(state=State.CANCELLED, finished_at=timezone.now()))
 
 
-def delete(export: Export) -> None:
+def delete(export: Export, user: User | None) -> None:
     """Remove the export and its files. One that is being made is cancelled by that."""
     folder = root_of(export.pk)
-    export.delete()
+    with transaction.atomic():
+        Export.objects.filter(pk=export.pk).delete()
+        events.record(export.project, user, "deleted the export", export.name)
     transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
@@ -213,12 +217,13 @@ def _make(claim: _Claim) -> None:
     shutil.rmtree(root_of(export.pk), ignore_errors=True)  # left by an attempt whose worker died
     if shutil.disk_usage(settings.EXPORTS_DIR).free < settings.EXPORT_KEEP_FREE_BYTES:
         raise DiskFull(_disk_full())
+    withdrawn = consent.withdrawn_ids(export.project)
     manifest = write_export(
         export.project,
         Recipe.from_json(export.recipe),
-        frozen=Frozen.from_json(export.frozen),
+        frozen=_without(export.project, Frozen.from_json(export.frozen), withdrawn),
         folder=export.folder,
-        withdrawn=consent.withdrawn_ids(export.project),
+        withdrawn=withdrawn,
         report=claim.beat,
     )
     written = {file.path: file for file in manifest.files}
@@ -248,10 +253,17 @@ def _make(claim: _Claim) -> None:
     )
 
 
+def _without(project: Project, frozen: Frozen, withdrawn: frozenset[int]) -> Frozen:
+    """The same, without what was known of people who have withdrawn: the manifest holds it."""
+    gone = {pseudonym(project, user_id) for user_id in withdrawn}
+    known = {name: value for name, value in frozen.reliability.items() if name not in gone}
+    return replace(frozen, reliability=known)
+
+
 def _disk_full() -> str:
     free = shutil.disk_usage(settings.EXPORTS_DIR).free / 1024**2
     kept = settings.EXPORT_KEEP_FREE_BYTES / 1024**2
     return _(
-        "The disk is full: %(free)d MB are free, and %(kept)d MB are kept for the site itself. Nothing of this "
-        "export was stored. Delete old exports, or ask who runs the site for room, and make it again."
+        "The disk is full: %(free)d MB are free, and %(kept)d MB are kept for the site itself. Nothing of "
+        "this export was stored. Delete old exports, or ask who runs the site for room, and make it again."
     ) % {"free": free, "kept": kept}

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -87,6 +88,14 @@ class Export(models.Model):
     def bytes(self) -> int:
         """Of all files together."""
         return sum(file["bytes"] for file in self.files)
+
+    @property
+    def seconds_waiting(self) -> float:
+        return (timezone.now() - self.created_at).total_seconds()
+
+    def saved_as(self, name: str) -> str:
+        """What a browser names one of its files, so that those of several exports can lie together."""
+        return f"{self.project.slug}-{self.pk}-{name.removeprefix('data/').replace('/', '-')}"
 
     def file_named(self, name: str) -> dict[str, Any] | None:
         """What is known of one of its files: only these names are ever opened."""

@@ -27,6 +27,7 @@ SENTENCES: dict[str, Callable[[], str]] = {
     "imported": lambda: _("{actor} imported {subject}"),
     "simulated": lambda: _("Simulated annotators gave {subject}"),
     "exported": lambda: _("{actor} exported {subject}"),
+    "deleted the export": lambda: _("{actor} deleted the export {subject}"),
     "created the project": lambda: _("{actor} created the project {subject}"),
     "changed the settings": lambda: _("{actor} changed the settings: {subject}"),
     "added": lambda: _("{actor} added {subject} to the project"),
