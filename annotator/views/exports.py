@@ -46,7 +46,7 @@ def exports(request: PersonRequest, slug: str) -> HttpResponse:
 
 def exports_page(request: PersonRequest, project: Project, form: ExportForm) -> HttpResponse:
     """The page with the form as it was filled in."""
-    saved = project.exports.select_related("created_by", "project").defer("manifest__checkpoints")
+    saved = project.exports.select_related("created_by", "project")
     page = Paginator(saved, PER_PAGE).get_page(request.GET.get("page"))
     recall = consent.Recall.of(project)
     context = {

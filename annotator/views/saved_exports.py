@@ -87,9 +87,7 @@ def file_response(request: Any, found: Export, name: str) -> HttpResponseBase:
     if known is None:
         raise Http404(_("This export has no such file."))
     if is_recalled(found, consent.Recall.of(found.project)):
-        return _gone(
-            _("Judgments in it have been withdrawn since. Make the export again: it leaves them out.")
-        )
+        return _gone(_("Judgments in it have been withdrawn since. Make it again: that leaves them out."))
     gone = _("The files of this export were deleted. Make it again: it has the same content.")
     if found.files_deleted_at is not None:
         return _gone(gone)

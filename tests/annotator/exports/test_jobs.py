@@ -13,11 +13,13 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from annotator import consent, tasks
+from annotator.exports import export as export_module
 from annotator.exports import jobs, retention, sameness
 from annotator.exports.recipe import Recipe
 from annotator.exports.selection import Selection, SplitPlan
 from annotator.models import Event, Export, Ranking
 from annotator.pseudonyms import pseudonym
+from annotator.ranking.submit import undo
 from tests.factories import make_comparison, make_ranking
 
 pytestmark = pytest.mark.django_db
@@ -64,12 +66,8 @@ def again(export, user=None):
 
 
 def lines(export):
-    text = "".join(
-        (export.folder / file["name"]).read_text()
-        for file in export.files
-        if file["name"].startswith("data/")
-    )
-    return [json.loads(line) for line in text.splitlines()]
+    paths = [export.folder / file["name"] for file in export.files if file.get("split")]
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
 def left(folder):
@@ -104,8 +102,6 @@ def test_made_again_after_new_judgments_it_has_the_same_bytes(judged, bob):
     first = make(judged)
     make_comparison(judged)
     make_ranking(judged, bob)
-    from annotator.ranking.submit import undo
-
     undo(annotator=bob, ranking=Ranking.objects.filter(annotator=bob).first(), idempotency_key="undone")
     second = again(first)
     assert second.sha256 == first.sha256
@@ -170,9 +166,7 @@ def test_a_cancelled_export_is_not_made(judged, folder):
 @pytest.fixture
 def at_each_beat(monkeypatch):
     """Does something when the export reports progress, which it does after every judgment here."""
-    from annotator.exports import export
-
-    monkeypatch.setattr(export, "REPORT", 1)
+    monkeypatch.setattr(export_module, "REPORT", 1)
     monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.0)
 
     def use(action):
