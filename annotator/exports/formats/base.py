@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Columns = Mapping[str, Any]
-"""The type of each column: "string", "int64", "float64", "bool", [type] for a list, {name: type} within."""
+"""The type of each column: "string", "time" (ISO 8601), "int64", "float64", "bool" or "null"; [type] is a
+list, {name: type} an object."""
 
 
 class Line(NamedTuple):
@@ -63,6 +64,8 @@ class Format:
     """The lines of one prompt's comparisons."""
     rules: tuple[str, ...] = ("vote",)
     file_types: tuple[str, ...] = ("jsonl", "csv", "parquet")
+    """The first is what its readers expect."""
+    may_gzip: bool = True
     tags: tuple[str, ...] = ()
     extra_files: Callable[[Manifest], Mapping[str, Any]] = lambda manifest: {}
     """Further JSON files by name, that its readers want beside the data."""

@@ -43,7 +43,7 @@ COLUMNS = {
     "improved_text": "string",
     "seconds": "float64",
     "guideline_version": "int64",
-    "created_at": "string",
+    "created_at": "time",
 }
 
 
