@@ -1,0 +1,1 @@
+"""The families of rows: each file says how its rows are recognised and what becomes of them."""
