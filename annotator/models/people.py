@@ -18,6 +18,9 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         pass
 
+    def __str__(self) -> str:
+        return self.get_full_name() if self.is_imported else self.username
+
     def get_full_name(self) -> str:
         """The name; of somebody who came with a file, as the file has it, and its source."""
         if self.is_imported:

@@ -1,4 +1,4 @@
-"""Where an import's rows lie out of sight: on their way in until all are there, on their way out until all are gone.
+"""Where an import's rows lie out of sight: what comes in until all is there, what goes until all is gone.
 
 It is a row of the projects' table that no page and no query of projects finds (`Project.objects`). Rows
 come into it, and are removed from it, in short transactions, so that nobody who ranks meanwhile waits; to
@@ -36,9 +36,9 @@ def image_folder(aside: Project) -> str:
     return f"{Prompt.image.field.upload_to}{aside.slug}/"
 
 
-def shadows_of(prompts: QuerySet[Prompt], aside: Project) -> list[Prompt]:
-    """Unsaved stand-ins in this place for prompts that stay where they are: what joins them hangs here."""
-    return [Prompt(project=aside, hash=row.hash, is_held_out=row.is_held_out) for row in prompts]
+def shadow_of(prompt: Prompt, place: Project) -> Prompt:
+    """An unsaved stand-in for a task that stays where it is: what joins it hangs here."""
+    return Prompt(project=place, hash=prompt.hash, is_held_out=prompt.is_held_out)
 
 
 def move(completions: QuerySet[Completion], comparisons: QuerySet[Comparison], to: Project) -> None:
@@ -50,7 +50,7 @@ def move(completions: QuerySet[Completion], comparisons: QuerySet[Comparison], t
 
 
 def clear(aside: Project, until: float = float("inf")) -> bool:
-    """Remove all that lies there, and the place; False if that is not done at the time of `until` (monotonic)."""
+    """Remove all that lies there, and the place; False if that is not done by `until` (`time.monotonic`)."""
     storage = Prompt.image.field.storage
     comparisons = Comparison.objects.filter(project=aside)
     while pks := list(comparisons.values_list("pk", flat=True)[:CHUNK]):

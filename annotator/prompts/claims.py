@@ -77,21 +77,28 @@ class Claim:
         if self.report:
             self.report(done, total)
 
-    def end(self, state: PromptImport.State, error: str = "", **values: Any) -> None:
-        """Let go of it in its new state; of what is not ours any more there is nothing to let go."""
+    def end(self, state: PromptImport.State, error: str) -> None:
+        """Let go of it, failed or cancelled; of what is not ours any more there is nothing to let go."""
         try:
-            self.update(state=state, error=error, claim="", finished_at=Now(), **values)
+            self.update(state=state, error=error, claim="", records="", progress={}, finished_at=Now())
         except Superseded:
             log.info("import %d ended after it was cancelled: %s", self.batch.pk, error)
 
 
-def give_back_silent() -> None:
-    """Let others take what silent workers have; what was too much for several of them has failed."""
+def give_back_silent() -> list[PromptImport]:
+    """Let others take what silent workers have; what was too much for several of them has failed: those."""
     ago = ExpressionWrapper(Now() - STALE, output_field=DateTimeField())
     silent = PromptImport.objects.filter(
         state__in=[State.INSPECTING, State.IMPORTING], beaten_at__lt=ago
     ).exclude(claim="")
     error = f"Its worker died {ATTEMPTS} times. Nothing of the file was stored. Is there enough memory?"
-    silent.filter(attempts__gte=ATTEMPTS).update(state=State.FAILED, error=error, claim="", finished_at=Now())
+    failed = [
+        batch
+        for batch in silent.filter(attempts__gte=ATTEMPTS)
+        if silent.filter(pk=batch.pk, claim=batch.claim).update(
+            state=State.FAILED, error=error, claim="", records="", progress={}, finished_at=Now()
+        )
+    ]
     silent.filter(state=State.INSPECTING).update(state=State.QUEUED, claim="")
     silent.filter(state=State.IMPORTING).update(claim="")
+    return failed
