@@ -120,7 +120,7 @@ def tidy(batch: PromptImport) -> None:
 
 def _plain(record: Record) -> dict[str, Any]:
     """The record without what is empty. Not `asdict`, which copies deeply and takes ten times as long."""
-    row = {name: value for name in _NAMES if (value := getattr(record, name))}
+    row = {name: value for name in _NAMES if (value := getattr(record, name)) or name in ("line", "text")}
     for name in ("completions", "preferences"):
         if name in row:
             row[name] = [vars(given) for given in row[name]]
