@@ -106,10 +106,9 @@ def _is_held_out(project: Project, record: Record) -> bool:
 
 
 def _token_counter(project: Project, options: PreparationOptions) -> Callable[[str], int] | None:
-    """The generator's own tokenizer; loaded only where a limit asks for it."""
-    if not (options.min_tokens or options.max_tokens):
-        return None
-    counter: Callable[[str], int] = import_string(settings.TOKEN_COUNTER)(project)
+    """The generator's own tokens; None where no limit asks for them and they cannot be had at once."""
+    needed = bool(options.min_tokens or options.max_tokens)
+    counter: Callable[[str], int] | None = import_string(settings.TOKEN_COUNTER)(project, needed=needed)
     return counter
 
 
