@@ -1,9 +1,11 @@
-"""Single fields of a row, checked: a text, examples, a domain, a language. What is wrong is a FieldProblem."""
+"""Single fields of a row, checked: texts, examples, domains, languages. What is wrong is a FieldProblem."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any, TypedDict
 
 from annotator.models import Domain
 
@@ -12,7 +14,8 @@ MAX_TEXT = 20_000
 MAX_EXAMPLES = 200
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
-_CHINESE = {"zh", "zh-cn", "zh-sg", "zh-hans-cn"}
+_CHINESE = {"zh", "zh-cn", "zh-sg", "zh-hans-cn", "chinese", "simplified chinese", "中文", "简体中文"}
+_NAMED = {"english": "en", "英文": "en", "英语": "en"}
 
 Row = dict[str, Any]
 Examples = tuple[dict[str, str], ...]
@@ -105,14 +108,37 @@ def language(row: Row) -> str:
     found = value.lower().replace("_", "-")
     if found in _CHINESE:
         return "zh-hans"
+    found = _NAMED.get(found, found)
     if found and (len(found) > 16 or not _LANGUAGE.fullmatch(found)):
         raise FieldProblem("language", f"“{value[:40]}” is not a language code such as en or zh-hans.")
     return found
 
 
-def ignored(row: Row, known: set[str] | frozenset[str]) -> tuple[str, ...]:
+class About(TypedDict):
+    """What may be said of a task in any family of rows."""
+
+    domain: str
+    language: str
+    source: str
+
+
+def about(row: Row) -> About:
+    """Domain, language and source of a row that others made: what we do not know is left out, not refused."""
+    found = About(domain="", language="", source="")
+    with suppress(FieldProblem):
+        found["domain"] = domain(row)
+    with suppress(FieldProblem):
+        found["language"] = language(row)
+    source = row.get("source")
+    if isinstance(source, str | int):
+        found["source"] = str(source)[:200]
+    return found
+
+
+def ignored(row: Row, known: Collection[str]) -> tuple[str, ...]:
     """The names of the fields that nothing becomes of."""
-    return tuple(str(name)[:40] for name in row if name not in known)
+    used = {name for name, value in about(row).items() if value or not row.get(name)}
+    return tuple(str(name)[:40] for name in row if name not in known and name not in used)
 
 
 def kind(value: Any) -> str:

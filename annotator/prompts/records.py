@@ -1,4 +1,4 @@
-"""What a file of tasks comes down to: one record a task with all that was given with it, or why there is none.
+"""What a file of tasks comes down to: a record for each task with all that was given with it.
 
 Texts in a record are as the file had them; `preparing` cleans them. Nothing here touches the database.
 """

@@ -7,17 +7,12 @@ where it names them the other way round, decides their order. There is no quotin
 from __future__ import annotations
 
 from annotator.prompts import fields
-from annotator.prompts.fields import FieldProblem
+from annotator.prompts.fields import FieldProblem, Row
 from annotator.prompts.records import Record
 
-NAME = "tsv"
+NAME = "pairs"
 HEADER_INSTRUCTION = {"text", "instruction", "completion"}
 HEADER_TASK = {"label", "task", "prompt"}
-
-
-def recognises(lines: list[str]) -> bool:
-    """Whether the first lines have one tab, or the very first does and few others do."""
-    return bool(lines) and lines[0].count("\t") == 1
 
 
 def header(first: str) -> tuple[bool, bool]:
@@ -33,12 +28,22 @@ def header(first: str) -> tuple[bool, bool]:
     return True, names[0] in HEADER_TASK
 
 
-def read(line: int, content: str, *, task_first: bool) -> Record:
-    """The line as a record. Raises FieldProblem."""
-    columns = content.split("\t")
+def row(line: str, *, task_first: bool) -> Row:
+    """The line as a row. Raises FieldProblem unless it has one tab."""
+    columns = line.split("\t")
     if len(columns) != 2:
         raise FieldProblem("", f"{len(columns)} columns instead of two: an instruction, a tab, a task.")
     if task_first:
         columns.reverse()
-    instruction = fields.needed("text", columns[0])
-    return Record(line=line, text=fields.needed("label", columns[1]), instruction=instruction)
+    return {"text": columns[0], "label": columns[1]}
+
+
+def recognises(row: Row) -> bool:
+    """Whether it is a pair's row."""
+    return set(row) == {"text", "label"}
+
+
+def read(line: int, row: Row) -> Record:
+    """The row as a record. Raises FieldProblem."""
+    instruction = fields.needed("text", row["text"])
+    return Record(line=line, text=fields.needed("label", row["label"]), instruction=instruction)

@@ -1,4 +1,4 @@
-"""A file is opened by its content, and what is in it streamed; a bad line is named and the others are read."""
+"""A file is opened by its content, what is in it streamed; a bad line is named, the others are read."""
 
 import json
 
@@ -15,7 +15,7 @@ def read(tmp_path, content, name="tasks.txt", **options):
 
 def test_pairs(tmp_path):
     source, rows = read(tmp_path, "text\tlabel\nSay the opposite.\tAntonyms\nonly one\n")
-    assert (source.format, source.encoding, source.total) == ("tsv", "utf-8", 3)
+    assert (source.format, source.encoding, source.total) == ("tsv-pairs", "utf-8", 3)
     assert rows == [
         Record(line=2, text="Antonyms", instruction="Say the opposite."),
         Rejected(3, "", "1 columns instead of two: an instruction, a tab, a task.", "only one"),
