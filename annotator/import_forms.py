@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from annotator.models import Domain, PromptImport
 from annotator.prompts import inspecting
+from annotator.prompts.formats import families
 from annotator.prompts.preparing import PreparationOptions
 
 MOST_TOKENS = 100_000
@@ -81,7 +82,7 @@ class StepsForm(forms.Form):
         choices=[
             ("", gettext_lazy("Leave as it is")),
             ("flag", gettext_lazy("Count and show where")),
-            ("mask", gettext_lazy("Replace by what it was, such as [e-mail]")),
+            ("mask", gettext_lazy("Replace by what it was, such as [email]")),
         ],
         required=False,
         help_text=gettext_lazy("E-mail addresses, phone numbers, identity and card numbers."),
@@ -151,3 +152,15 @@ class ImportForm(StepsForm):
         allow_empty_file=True,
     )
     field_order = ["file"]
+
+
+class FormatForm(forms.Form):
+    """The form of a file's rows, as a manager says it is; empty: as its content tells."""
+
+    family = forms.CharField(required=False, max_length=32)
+
+    def clean_family(self) -> str:
+        name: str = self.cleaned_data["family"]
+        if name and name not in {family.name for family in families(answers=False)}:
+            raise forms.ValidationError(_("“%(name)s” is not a format.") % {"name": name})
+        return name

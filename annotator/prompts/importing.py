@@ -42,6 +42,7 @@ def create_import(
     default_domain: str,
     options: PreparationOptions | None = None,
     answers: bool = False,
+    family: str = "",
     send: bool = True,
 ) -> PromptImport:
     """Keep the file and queue its inspection, sent to the broker on commit (unless `send` is false).
@@ -63,6 +64,7 @@ def create_import(
         sha256=digest.hexdigest(),
         created_by=user,
         default_domain=default_domain,
+        forced_format=family,
         options=inspecting.stored(options or PreparationOptions(), answers=answers),
     )
     stored_as = f"{secrets.token_hex(16)}.source"
@@ -85,12 +87,17 @@ def inspect_again(
     options: PreparationOptions,
     answers: bool = False,
     default_domain: str = "",
+    family: str = "",
     send: bool = True,
 ) -> bool:
-    """Inspect the file anew, with other steps; False if the import is under way or done meanwhile."""
+    """Inspect the file anew, with other steps; False if the import is under way or done meanwhile.
+
+    `family` is the form of its rows where the content tells a wrong one (see `formats.families`).
+    """
     chosen = {
         "options": inspecting.stored(options, answers=answers),
         "default_domain": default_domain or batch.default_domain,
+        "forced_format": family,
     }
     return _wait(
         batch, State.QUEUED, [State.READY, State.FAILED, State.CANCELLED, State.UNDONE], send, **chosen

@@ -9,16 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields, replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.utils.module_loading import import_string
 
 from annotator.models import Project, Prompt, PromptImport
-from annotator.prompts import images, kept
+from annotator.prompts import images, kept, tokens
 from annotator.prompts.claims import Claim
 from annotator.prompts.opening import Source, open_source
 from annotator.prompts.preparing import KnownPrompt, Preparation, PreparationOptions
+from annotator.prompts.reading import ImportProblem
 from annotator.prompts.records import Record, Rejected, rejected, shown
 
 State = PromptImport.State
@@ -43,12 +44,10 @@ def inspect(claim: Claim) -> None:
     )
     said = Counter[str]()
     path = kept.path_of(str(batch.file.name))
-    with open_source(path, batch.name, answers=answers) as source, kept.Files(batch) as files:
-        total = source.total or 0
-        read = _counted(source.records(), claim, total)
+    opened = open_source(path, batch.name, answers=answers, check_images=False, family=batch.forced_format)
+    with opened as source, kept.Files(batch) as files:
+        read = _counted(_with_images(source, files), claim, source)
         for found in preparation.prepare(read):
-            if isinstance(found, Record):
-                found = _with_image(found, source, files)
             if isinstance(found, Record):
                 _count(found, said)
             files.add(found)
@@ -58,12 +57,7 @@ def inspect(claim: Claim) -> None:
             state=State.READY,
             format=source.format[:32],
             encoding=source.encoding[:32],
-            report={
-                **preparation.report(),
-                "kept": files.kept,
-                "rejected": files.rejected,
-                "brings": dict(said),
-            },
+            report=preparation.report() | {"brings": dict(said)},
             records=files.records_name,
             rejects=files.rejects_name if files.rejected else "",
             counts={},
@@ -106,34 +100,39 @@ def _is_held_out(project: Project, record: Record) -> bool:
 
 
 def _token_counter(project: Project, options: PreparationOptions) -> Callable[[str], int] | None:
-    """The generator's own tokens; None where no limit asks for them and they cannot be had at once."""
-    needed = bool(options.min_tokens or options.max_tokens)
-    counter: Callable[[str], int] | None = import_string(settings.TOKEN_COUNTER)(project, needed=needed)
+    """Counts the generator's own tokens; None where its tokenizer is not at hand.
+
+    Raises ImportProblem where there are limits and so it has to be.
+    """
+    name = project.base_model
+    found = (tokens.counter(folder) for folder in (settings.MODELS_DIR / name, Path(name).expanduser()))
+    counter = next(filter(None, found), None)
+    if counter is None and (options.min_tokens or options.max_tokens):
+        message = (
+            f"its tasks' lengths cannot be limited: the tokenizer of the model “{name}” is not here yet."
+        )
+        raise ImportProblem(0, "", message)
     return counter
 
 
-def _counted(records: Iterator[Found], claim: Claim, total: int) -> Iterator[Found]:
+def _counted(records: Iterator[Found], claim: Claim, source: Source) -> Iterator[Found]:
     for number, record in enumerate(records, start=1):
         yield record
-        claim.beat(number, total)
+        claim.beat(number, source.total or round(number / max(source.share_read, 0.001)))
 
 
-def _with_image(record: Record, source: Source, files: kept.Files) -> Found:
-    """The record with its picture encoded anew and kept; or why that cannot be."""
-    if not record.image:
-        return record
-    try:
-        content = source.image(record.image)
-    except KeyError:
-        return rejected(
-            record.line, "image", f"“{record.image[:80]}” is not in the archive.", record.image, "images"
-        )
-    try:
-        with_pixels, ending = images.pixels_of(BytesIO(content))
-    except images.ImageProblem as problem:
-        return rejected(record.line, "image", str(problem), record.image, "images")
-    words = record.image_text or record.text
-    return replace(record, image=files.add_image(with_pixels, ending), image_text=words)
+def _with_images(source: Source, files: kept.Files) -> Iterator[Found]:
+    """The file's tasks, their pictures encoded anew and kept; or why that cannot be."""
+    for record in source.records():
+        if isinstance(record, Rejected) or not record.image:
+            yield record
+            continue
+        try:
+            content, ending = images.pixels_of(BytesIO(source.image(record.image)))
+        except images.ImageProblem as problem:
+            yield rejected(record.line, "image", f"“{record.image[:80]}”: {problem}", record.image)
+        else:
+            yield replace(record, image=files.add_image(content, ending))
 
 
 def _count(record: Record, said: Counter[str]) -> None:

@@ -68,6 +68,10 @@ class Record:
             return self.completions
         return (GivenCompletion(self.instruction, self.source), *self.completions)
 
+    def with_language(self, language: str) -> Record:
+        """The same in that language."""
+        return replace(self, language=language)
+
     @property
     def shown(self) -> str:
         """The task as one text."""

@@ -205,8 +205,6 @@ CELERY_BEAT_SCHEDULE = {
 # Models. A name is an embedded model, a folder with safetensors, or a .gguf file.
 MODEL = env.str("MODEL", default="smollm2")
 """The generator's base model."""
-TOKEN_COUNTER = "rlhf.tokens.counter"
-"""What counts texts in the generator's tokens, for the limits of imports."""
 EXECUTOR = env.str("EXECUTOR", default=MODEL)
 """The frozen model that the gold metric puts instructions before."""
 MODELS_DIR = Path(env.str("MODELS_DIR", str(VAR / "models")))

@@ -12,7 +12,7 @@ from typing import Any
 
 from annotator.prompts import fields
 from annotator.prompts.fields import FieldProblem
-from annotator.prompts.records import GivenCompletion, GivenRanking
+from annotator.prompts.records import GivenCompletion, GivenRanking, Record
 
 MAX_COMPLETIONS = 100
 
@@ -65,6 +65,20 @@ class Given:
             else:
                 left_out.append("preference (of fewer than two texts)")
         return completions, tuple(rankings), tuple(left_out)
+
+
+def in_order(record: Record) -> Record:
+    """The record with its completions put in order again, once their texts have changed."""
+    given = Given(
+        [f"completions[{place}]" for place in range(1, len(record.completions) + 1)],
+        [completion.text for completion in record.completions],
+        [completion.source for completion in record.completions],
+        list(record.preferences),
+    )
+    completions, preferences, left_out = given.result()
+    return replace(
+        record, completions=completions, preferences=preferences, ignored=(*record.ignored, *left_out)
+    )
 
 
 def _reduced(ranks: Sequence[int], places: Sequence[int | None], count: int) -> tuple[int, ...]:
