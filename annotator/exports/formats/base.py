@@ -42,7 +42,7 @@ class How:
     def model(self, text: Text) -> str:
         """Who wrote the text, as tables of models name it."""
         if text.checkpoint is None:
-            return f"{text.source}-{text.iteration}" if text.source == "model" else text.source
+            return text.origin or (f"model-{text.iteration}" if text.source == "model" else text.source)
         known = self._models.get(text.checkpoint)
         if known is None:
             about = provenance.known.describe([text.checkpoint])[text.checkpoint]

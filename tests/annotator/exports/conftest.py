@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from annotator.exports import writing
 from annotator.exports.export import write_export
+from annotator.exports.formats import FORMATS
 from annotator.exports.manifest import Manifest
 from annotator.exports.recipe import Recipe
 from annotator.exports.selection import Frozen
 from annotator.models import Completion, Project, User
-from annotator.ranking.queue import add_completions
-from annotator.ranking.submit import undo
+from annotator.ranking import queue
+from annotator.ranking.judgments import Judgment
+from annotator.ranking.submit import submit, undo
 from rlhf.models import Checkpoint, Generation, Run
 from tests.factories import make_comparison, make_member, make_project, make_prompt, make_ranking, make_user
 
@@ -25,18 +30,55 @@ AWKWARD = [
     "请用一句话回答。🙂\u2028next\u2029and\x85next",
     "\n\nHuman: hello\n\nAssistant: no",
     "Ends in a backslash \\",
-    " ",
 ]
-"""Texts; the last one is left out of completions, which are never empty."""
+"""What writers and readers may stumble over."""
+PROMPTS = 8
 
 
 @pytest.fixture
 def rich(db: None) -> Project:
-    project = make_project("rich", name="Rich 项目", completions_per_comparison=3, attribute_scales=["helpfulness"])
+    return make_rich()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One export."""
+
+    folder: Path
+    manifest: Manifest
+    rows: list[dict[str, Any]]
+    """As the format makes them."""
+
+
+@pytest.fixture(scope="session")
+def shelf(
+    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
+) -> dict[tuple[str, str], Shelf]:
+    """The rich project in every format and kind of file; "gz" is JSON Lines compressed. No row is left."""
+    found: dict[tuple[str, str], Shelf] = {}
+    with django_db_blocker.unblock(), transaction.atomic():
+        project = make_rich()
+        frozen = Frozen.now(project)
+        for name, form in FORMATS.items():
+            rows = list(writing.rows(project, format=name))
+            for file_type in (*form.file_types, *(("gz",) if form.may_gzip else ())):
+                compress = file_type == "gz"
+                recipe = Recipe(name, file_type="" if compress else file_type, gzip=compress)
+                folder = tmp_path_factory.mktemp("shelf") / "export"
+                manifest = write_export(project, recipe, frozen=frozen, folder=folder)
+                found[name, file_type] = Shelf(folder, manifest, rows)
+        transaction.set_rollback(True)
+    return found
+
+
+def make_rich() -> Project:
+    project = make_project(
+        "rich", name="Rich 项目", completions_per_comparison=3, attribute_scales=["helpfulness"]
+    )
     people = [make_member(project, user=make_user(name)) for name in ("ann", "ben", "cat")]
     robot = make_member(project, user=make_user("robot", is_simulated=True))
     checkpoints = [make_checkpoint(project, name) for name in ("small", "large")]
-    for number in range(12):
+    for number in range(PROMPTS):
         prompt = make_prompt(
             project,
             f"Task {number}: {AWKWARD[number % 5]}",
@@ -45,12 +87,14 @@ def rich(db: None) -> Project:
             language=["en", "zh-hans"][number % 2],
         )
         texts = [f"{AWKWARD[(number + k) % 5]} {number}.{k}" for k in range(3)]
-        completions = add_completions(prompt=prompt, texts=texts, source=Completion.Source.MODEL, iteration=1)
+        completions = queue.add_completions(
+            prompt=prompt, texts=texts, source=Completion.Source.MODEL, iteration=1
+        )
         for k, completion in enumerate(completions):
             made_by(checkpoints[k % 2], completion)
         make_comparison(project, completions=completions, wanted=2, iteration=1 + number % 2)
     for person in people[:2]:
-        for _ in range(12):
+        for _ in range(PROMPTS):
             judge(project, person)
     make_comparison(project, wanted=1)
     make_ranking(project, people[2], verdict="cannot_judge", ranks={}, reason="=no")
@@ -67,10 +111,6 @@ def rich(db: None) -> Project:
 
 def judge(project: Project, person: User) -> Any:
     """The best is the longest; ann improves now and then, ben differs now and then."""
-    from annotator.ranking import queue
-    from annotator.ranking.judgments import Judgment
-    from annotator.ranking.submit import submit
-
     assignment = queue.claim_next(annotator=person, project=project)
     assert assignment is not None
     order = sorted(assignment.order, key=lambda pk: -len(Completion.objects.get(pk=pk).text))
@@ -97,13 +137,23 @@ def judge(project: Project, person: User) -> Any:
 def make_checkpoint(project: Project, name: str) -> Checkpoint:
     run = Run.objects.create(project=project, kind=Run.Kind.POLICY, state=Run.State.DONE)
     return Checkpoint.objects.create(
-        project=project, kind=Checkpoint.Kind.POLICY, name=name, base_model="tiny", run=run, folder=f"x/{name}"
+        project=project,
+        kind=Checkpoint.Kind.POLICY,
+        name=name,
+        base_model="tiny",
+        run=run,
+        folder=f"x/{name}",
     )
 
 
 def made_by(checkpoint: Checkpoint, completion: Completion) -> None:
     Generation.objects.create(
-        completion=completion, run=checkpoint.run, checkpoint=checkpoint, logprob=-1.0, tokens=3, finished=True
+        completion=completion,
+        run=checkpoint.run,
+        checkpoint=checkpoint,
+        logprob=-1.0,
+        tokens=3,
+        finished=True,
     )
 
 
