@@ -23,8 +23,10 @@ RULE_WORDS = {
     "weighted": gettext_lazy("What most votes say, weighted by reliability"),
 }
 FILE_WORDS = {
+    "": gettext_lazy("As its readers expect"),
     "jsonl": gettext_lazy("JSON Lines"),
     "jsonl.gz": gettext_lazy("JSON Lines, compressed (gzip)"),
+    "json": gettext_lazy("JSON, one list"),
     "csv": gettext_lazy("CSV, for spreadsheets"),
     "csv.gz": gettext_lazy("CSV, compressed (gzip)"),
     "parquet": gettext_lazy("Parquet, for large data"),
@@ -57,7 +59,7 @@ class ExportForm(forms.Form):
         help_text=gettext_lazy("Where several people judged the same comparison."),
     )
     file = forms.ChoiceField(
-        label=gettext_lazy("Kind of file"), choices=list(FILE_WORDS.items()), initial="jsonl", required=False
+        label=gettext_lazy("Kind of file"), choices=list(FILE_WORDS.items()), required=False
     )
     license = forms.ChoiceField(
         label=gettext_lazy("Licence"),
@@ -147,8 +149,8 @@ class ExportForm(forms.Form):
 
     def _recipe(self, given: dict[str, Any]) -> Recipe:
         form = FORMATS[given["format"]]
-        file_type, _dot, packed = (given["file"] or "jsonl").partition(".")
-        if file_type not in form.file_types:
+        file_type, _dot, packed = given["file"].partition(".")
+        if file_type and file_type not in form.file_types:
             raise InvalidRequest(
                 "file",
                 _("%(format)s is not written as this; it is as %(kinds)s.")

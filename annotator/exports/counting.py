@@ -60,7 +60,7 @@ def count(project: Project, recipe: Recipe) -> Counted:
 def matching(project: Project, chosen: Selection) -> QuerySet[Ranking]:
     """The judgments that the filters take, without those by agreement, reliability and source."""
     rows = Ranking.objects.filter(comparison__project=project).order_by()
-    imported = Q(comparison__rule="imported")
+    imported = Q(batch__isnull=False)
     kinds = {
         "real": ~imported & Q(is_simulated=False),
         "simulated": ~imported & Q(is_simulated=True),

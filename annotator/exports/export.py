@@ -13,7 +13,9 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from annotator.exports import checking, files
+from annotator.exports.card import card
 from annotator.exports.checking import InvalidRequest
+from annotator.exports.croissant import croissant
 from annotator.exports.formats import FORMATS
 from annotator.exports.formats.base import How, Line
 from annotator.exports.manifest import DataFile, Manifest, Tally, manifest_of
@@ -91,6 +93,7 @@ def encoded(recipe: Recipe, reader: Reader, tally: Tally) -> Iterator[bytes]:
         for task, line in chunk:
             tally.add(task, line)
         yield encoder.encode([line.row for _task, line in chunk])
+    yield encoder.footer()
 
 
 def lines_of(recipe: Recipe, reader: Reader) -> Iterator[tuple[Task, Line]]:
@@ -169,6 +172,8 @@ def _write(
     form = FORMATS[recipe.format]
     for name, text in {
         "manifest.json": manifest.to_json(),
+        "README.md": card(manifest, form),
+        "croissant.json": _json(croissant(manifest, form)),
         **{name: _json(value) for name, value in form.extra_files(manifest).items()},
     }.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

@@ -27,6 +27,8 @@ class Encoder(Protocol):
 
     def encode(self, rows: Sequence[Row]) -> bytes: ...
 
+    def footer(self) -> bytes: ...
+
 
 class JsonLines:
     """A JSON object a line, UTF-8."""
@@ -42,6 +44,30 @@ class JsonLines:
         for end, escaped in LINE_ENDS.items():
             text = text.replace(end, escaped)
         return _utf8(text)
+
+    def footer(self) -> bytes:
+        return b""
+
+
+class JsonArray:
+    """One array of all objects, for readers that take in a file whole."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._lines = JsonLines(columns)
+        self._before = b""
+
+    def header(self) -> bytes:
+        return b"[\n"
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        if not rows:
+            return b""
+        data = self._before + self._lines.encode(rows)[:-1].replace(b"\n", b",\n")
+        self._before = b",\n"
+        return data
+
+    def footer(self) -> bytes:
+        return b"\n]\n"
 
 
 class Csv:
@@ -59,6 +85,9 @@ class Csv:
 
     def encode(self, rows: Sequence[Row]) -> bytes:
         return self._lines([[_cell(row[name]) for name in self._columns] for row in rows])
+
+    def footer(self) -> bytes:
+        return b""
 
     def _lines(self, rows: list[list[Any]]) -> bytes:
         file = io.StringIO(newline="")
@@ -146,12 +175,14 @@ class Writer:
     def close(self) -> None:
         if self._parquet is not None:
             self._parquet.close()
-        elif self._stream is not self.file:
-            self._stream.close()
+        else:
+            self._stream.write(self._encoder.footer())
+            if self._stream is not self.file:
+                self._stream.close()
         self.file.close()
 
 
-ENCODERS: dict[str, Any] = {"jsonl": JsonLines, "csv": Csv}
+ENCODERS: dict[str, Any] = {"jsonl": JsonLines, "json": JsonArray, "csv": Csv}
 
 
 def suffix(file_type: str, *, compress: bool) -> str:

@@ -47,6 +47,8 @@ class Manifest:
     withdrawn: dict[str, int] = field(default_factory=dict)
     """What is not here because annotators have withdrawn: judgments, annotators, texts they wrote."""
     languages: tuple[str, ...] = ()
+    most_texts: int = 0
+    """So many texts the largest line has."""
     checkpoints: tuple[dict[str, Any], ...] = ()
     """The models that wrote the completions."""
 
@@ -71,6 +73,7 @@ class Tally:
         self.annotators: set[int] = set()
         self.checkpoints: set[int] = set()
         self.languages: set[str] = set()
+        self.most_texts = 0
         self._prompt = 0
         self._seen: set[int] = set()
 
@@ -90,6 +93,8 @@ class Tally:
                 self._seen.add(vote.pk)
                 counts["rankings"] += 1
                 self.annotators.add(vote.annotator)
+        if len(line.texts) > self.most_texts:
+            self.most_texts = len(line.texts)
         for text in line.texts:
             if text.checkpoint is not None:
                 self.checkpoints.add(text.checkpoint)
@@ -100,6 +105,7 @@ class Tally:
         self.annotators |= other.annotators
         self.checkpoints |= other.checkpoints
         self.languages |= other.languages
+        self.most_texts = max(self.most_texts, other.most_texts)
 
     def figures(self) -> dict[str, int]:
         """How many lines, judgments, tasks, annotators; lines on held-out tasks, simulated, superseded."""
@@ -128,6 +134,7 @@ def manifest_of(
         splits=dict(splits),
         withdrawn=reader.withheld(),
         languages=tuple(sorted(tally.languages)),
+        most_texts=tally.most_texts,
         checkpoints=tuple({"id": pk, **described[pk]} for pk in sorted(described)),
     )
 

@@ -12,7 +12,14 @@ from annotator.exports.formats.base import Columns, Row
 
 GROUP_BYTES = 16 * 1024 * 1024
 GROUP_ROWS = 50_000
-SCALARS = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+SCALARS = {
+    "string": pa.string(),
+    "time": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "null": pa.null(),
+}
 
 
 class RowGroups:

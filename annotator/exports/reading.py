@@ -35,6 +35,8 @@ class Text(NamedTuple):
     source: str
     iteration: int
     checkpoint: int | None
+    origin: str = ""
+    """Where an imported text comes from, as its file says."""
 
 
 class Task(NamedTuple):
@@ -72,6 +74,7 @@ class Said(NamedTuple):
     supersedes: int | None
     is_simulated: bool
     is_adjudication: bool
+    batch: int | None
     created_at: datetime
 
 
@@ -97,6 +100,7 @@ COLUMNS = (
     "supersedes",
     "is_simulated",
     "is_adjudication",
+    "batch",
     "created_at",
 )
 
@@ -257,20 +261,20 @@ class Reader:
         """The completions; without the texts of annotators who have withdrawn."""
         checkpoints = provenance.known.checkpoints_of(ids)
         rows = Completion.objects.filter(pk__in=ids).values_list(
-            "pk", "text", "source", "iteration", "author"
+            "pk", "text", "source", "iteration", "author", "origin"
         )
         texts = {}
-        for pk, text, source, iteration, author in rows:
+        for pk, text, source, iteration, author, origin in rows:
             if author in self.withdrawn:
                 self.withdrawn_texts.add(pk)
             else:
-                texts[pk] = Text(pk, text, source, iteration, checkpoints.get(pk))
+                texts[pk] = Text(pk, text, source, iteration, checkpoints.get(pk), origin)
         return texts
 
 
 def kind_of(row: Said) -> str:
     """Who gave it: somebody `real`, a `simulated` annotator, or an `imported` file."""
-    if row.rule == "imported":
+    if row.batch is not None:
         return "imported"
     return "simulated" if row.is_simulated else "real"
 

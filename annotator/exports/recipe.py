@@ -10,10 +10,8 @@ from django.utils.translation import gettext as _
 from annotator.exports import checking
 from annotator.exports.checking import InvalidRequest
 from annotator.exports.formats import FORMATS
-from annotator.exports.preferences import RULES
 from annotator.exports.selection import Selection, SplitPlan
 
-FILE_TYPES = ("jsonl", "csv", "parquet")
 LICENSES = (
     "unknown", "other", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0",
     "odc-by", "apache-2.0", "mit",
@@ -29,20 +27,24 @@ class Recipe:
     rule: str = "vote"
     selection: Selection = field(default_factory=Selection)
     splits: SplitPlan = field(default_factory=SplitPlan)
-    file_type: str = "jsonl"
+    file_type: str = ""
+    """Empty: the one that the format's readers expect."""
     gzip: bool = False
     license: str = "unknown"
 
     def __post_init__(self) -> None:
         checking.choice("format", self.format, FORMATS)
-        checking.choice("rule", self.rule, RULES)
-        checking.choice("file_type", self.file_type, FORMATS[self.format].file_types)
+        form = FORMATS[self.format]
+        checking.choice("rule", self.rule, form.rules)
+        if self.file_type == "":
+            object.__setattr__(self, "file_type", form.file_types[0])
+        checking.choice("file_type", self.file_type, form.file_types)
         checking.choice("license", self.license, LICENSES)
         checking.yes_or_no("gzip", self.gzip)
         if self.gzip and self.file_type == "parquet":
             raise InvalidRequest("gzip", _("Parquet files are compressed within."))
-        if self.rule not in FORMATS[self.format].rules:
-            raise InvalidRequest("rule", _("This format has no such rule."))
+        if self.gzip and not form.may_gzip:
+            raise InvalidRequest("gzip", _("The readers of this format do not read compressed files."))
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -93,7 +93,7 @@ WORDS: dict[str, Words] = {
     "ultrafeedback": Words(
         _("UltraFeedback"), _("One line a task, completions with ratings: read by UltraFeedback's tools.")
     ),
-    "chatbot-arena": Words(
+    "arena": Words(
         _("Chatbot Arena battles"),
         _("model_a, model_b, winner: for Elo and Bradley-Terry ratings."),
     ),
@@ -119,7 +119,7 @@ def label(name: str) -> str:
 def loading(export: Export) -> str:
     """Python that loads the files as a browser saves them with `datasets`, and trains where a trainer can."""
     data = {file["split"]: export.saved_as(file["name"]) for file in export.files if file.get("split")}
-    builder = {"jsonl": "json", "csv": "csv", "parquet": "parquet"}[export.recipe["file_type"]]
+    builder = {"jsonl": "json"}.get(export.recipe["file_type"], export.recipe["file_type"])
     listed = "\n".join(f'    "{split}": "{name}",' for split, name in data.items())
     call = f'data = load_dataset("{builder}", data_files={{\n{listed}\n}})'
     loaded = f"from datasets import load_dataset\n\n{call}"

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotator import consent, events
 from annotator.access import STAFF, project_for
 from annotator.export_form import ExportForm
-from annotator.exports import counting, export, jobs, summary, words, writing
+from annotator.exports import counting, export, jobs, summary, words
 from annotator.exports.formats import FORMATS
 from annotator.exports.recipe import Recipe
 from annotator.exports.selection import Frozen
@@ -24,7 +24,7 @@ from annotator.models import Export, Project, Ranking
 from annotator.requests import PersonRequest
 
 PER_PAGE = 10
-TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
+TYPES = {"jsonl": "application/jsonl", "json": "application/json", "csv": "text/csv; charset=utf-8"}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -74,7 +74,7 @@ def export_stream(request: PersonRequest, slug: str) -> HttpResponseBase:
         return exports_page(request, project, form)
     recipe = form.recipe()
     if recipe.gzip or recipe.file_type not in TYPES:
-        form.add_error("file", _("Only plain JSON Lines or CSV are sent at once. Make a saved export of it."))
+        form.add_error("file", _("Only plain JSON or CSV is sent at once. Make a saved export of it."))
     elif counting.matching(project, recipe.selection).count() > settings.EXPORT_STREAM_JUDGMENTS:
         most = {"most": settings.EXPORT_STREAM_JUDGMENTS}
         form.add_error(
@@ -91,7 +91,7 @@ def export_download(request: PersonRequest, slug: str, format_name: str) -> Http
     """Everything in one format, for scripts and old links."""
     project = project_for(request.user, slug, *STAFF)
     if format_name not in FORMATS:
-        raise Http404(str(writing.UnknownFormat(format_name)))
+        raise Http404(_("There is no such format."))
     return streamed(request, project, Recipe(format_name))
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Columns = Mapping[str, Any]
-"""The type of each column: "string", "int64", "float64", "bool", [type] for a list, {name: type} within."""
+"""The type of each column: "string", "time" (ISO 8601), "int64", "float64", "bool" or "null"; [type] is a
+list, {name: type} an object."""
 
 
 class Line(NamedTuple):
@@ -41,7 +42,7 @@ class How:
     def model(self, text: Text) -> str:
         """Who wrote the text, as tables of models name it."""
         if text.checkpoint is None:
-            return f"{text.source}-{text.iteration}" if text.source == "model" else text.source
+            return text.origin or (f"model-{text.iteration}" if text.source == "model" else text.source)
         known = self._models.get(text.checkpoint)
         if known is None:
             about = provenance.known.describe([text.checkpoint])[text.checkpoint]
@@ -63,6 +64,8 @@ class Format:
     """The lines of one prompt's comparisons."""
     rules: tuple[str, ...] = ("vote",)
     file_types: tuple[str, ...] = ("jsonl", "csv", "parquet")
+    """The first is what its readers expect."""
+    may_gzip: bool = True
     tags: tuple[str, ...] = ()
     extra_files: Callable[[Manifest], Mapping[str, Any]] = lambda manifest: {}
     """Further JSON files by name, that its readers want beside the data."""

@@ -13,6 +13,7 @@ COMPLETIONS = [
         "id": "int64",
         "text": "string",
         "source": "string",
+        "origin": "string",
         "checkpoint": "int64",
         "rank": "int64",
         "flags": ["string"],
@@ -28,6 +29,7 @@ COLUMNS = {
     "superseded_by": "int64",
     "annotator": "string",
     "simulated": "bool",
+    "imported": "bool",
     "comparison": "int64",
     "rule": "string",
     "iteration": "int64",
@@ -43,7 +45,7 @@ COLUMNS = {
     "improved_text": "string",
     "seconds": "float64",
     "guideline_version": "int64",
-    "created_at": "string",
+    "created_at": "time",
 }
 
 
@@ -65,6 +67,7 @@ def _row(judged: Judged, said: Said, how: How) -> Row:
         "superseded_by": judged.superseded_by.get(said.pk),
         "annotator": how.name(said.annotator),
         "simulated": said.is_simulated,
+        "imported": said.batch is not None,
         "comparison": judged.pk,
         "rule": judged.rule,
         "iteration": judged.iteration,
@@ -92,6 +95,7 @@ def _shown(pk: int, text: Text | None, said: Said) -> dict[str, Any]:
         "id": pk,
         "text": text.text if text else None,
         "source": text.source if text else None,
+        "origin": text.origin if text else None,
         "checkpoint": text.checkpoint if text else None,
         "rank": said.ranks.get(key),
         "flags": said.flags.get(key, []),
