@@ -1,4 +1,4 @@
-"""Exports over the API: at once as JSON Lines, or saved ones: asked for, looked after, downloaded in ranges."""
+"""Exports over the API: everything at once, or saved ones, which are downloaded in ranges."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FileOutput(serializers.Serializer[Any]):
 class ExportInput(serializers.Serializer[None]):
     name = serializers.CharField(max_length=120, required=False, allow_blank=True, default="")
     recipe = serializers.JSONField(
-        help_text='{"format": …, and if you like "rule", "selection", "splits", "file_type", "gzip", "license"}'
+        help_text="format, and if you like rule, selection, splits, file_type, gzip and license."
     )
 
 
@@ -69,6 +69,7 @@ class ExportDownload(ProjectView):
     roles = STAFF
 
     @extend_schema(
+        operation_id="exports_download",
         parameters=[OpenApiParameter("format_name", str, OpenApiParameter.PATH, enum=list(FORMATS))],
         responses={(200, "application/jsonl"): OpenApiResponse(OpenApiTypes.BINARY)},
     )

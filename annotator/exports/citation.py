@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.utils.translation import gettext as _
 
 from annotator.models import Export
 
 
 def in_words(export: Export, address: str) -> str:
-    day = _frozen(export).date().isoformat()
+    day = export.frozen_at.date().isoformat()
     return _(
         "%(title)s: human rankings of instructions, format %(format)s, as of %(day)s. %(software)s. "
         "SHA-256 %(sha256)s. %(address)s"
@@ -25,7 +23,7 @@ def in_words(export: Export, address: str) -> str:
 
 
 def bibtex(export: Export, address: str) -> str:
-    frozen = _frozen(export)
+    frozen = export.frozen_at
     fields = {
         "title": f"{{{_escaped(export.project.name)}: human rankings of instructions}}",
         "year": str(frozen.year),
@@ -37,10 +35,6 @@ def bibtex(export: Export, address: str) -> str:
     }
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@misc{{{export.project.slug}-{export.sha256[:8]},\n{lines}\n}}"
-
-
-def _frozen(export: Export) -> datetime:
-    return datetime.fromisoformat(export.frozen["at"])
 
 
 def _escaped(text: str) -> str:

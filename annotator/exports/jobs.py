@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 
 State = Export.State
 BEAT_SECONDS = 1.0
-STALE = timedelta(minutes=3)
-"""An export that has not beaten for so long has lost its worker."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -119,7 +117,8 @@ def delete(export: Export, user: User | None) -> None:
 def requeue_stale() -> list[int]:
     """Give exports whose worker died back to the queue; the ids of all that wait and should be sent."""
     now = timezone.now()
-    Export.objects.filter(state=State.RUNNING, claimed_at__lt=now - STALE).update(
+    stale = now - timedelta(seconds=settings.EXPORT_STALE_SECONDS)
+    Export.objects.filter(state=State.RUNNING, claimed_at__lt=stale).update(
         state=State.QUEUED, claimed_at=None
     )
     waiting = Export.objects.filter(state=State.QUEUED, created_at__lt=now - timedelta(seconds=5))
@@ -136,7 +135,9 @@ def run(export_id: int) -> None:
     except Superseded:
         log.info("export %d was cancelled or taken over", export_id)
         claim.remove_files()
-    except (NothingToExport, DiskFull) as problem:
+    except NothingToExport:
+        claim.fail(_("There is nothing to export: no judgment passes its filters."))
+    except DiskFull as problem:
         claim.fail(str(problem))
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:

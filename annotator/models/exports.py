@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ class Export(models.Model):
     def format(self) -> str:
         name: str = self.recipe["format"]
         return name
+
+    @property
+    def frozen_at(self) -> datetime:
+        """The point in time that it shows."""
+        return datetime.fromisoformat(self.frozen["at"])
 
     @property
     def is_active(self) -> bool:

@@ -154,6 +154,8 @@ EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=90)
 """How long the files of saved exports are kept; 0: until somebody deletes them. They can be made again."""
 EXPORT_KEEP_FREE_BYTES = env.int("EXPORT_KEEP_FREE_MB", default=200) * 1024**2
 """An export stops before it leaves less room than this: the database is on the same disk."""
+EXPORT_STALE_SECONDS = env.int("EXPORT_STALE_SECONDS", default=180)
+"""An export that has shown no progress for so long has lost its worker, and is made by another."""
 EXPORT_STREAM_JUDGMENTS = env.int("EXPORT_STREAM_JUDGMENTS", default=20_000)
 """Up to so many judgments are sent at once, without a worker."""
 

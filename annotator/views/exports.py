@@ -52,7 +52,10 @@ def exports_page(request: PersonRequest, project: Project, form: ExportForm) -> 
     context = {
         "project": project,
         "form": form,
-        "formats": [(name, words.of(name), one) for name, one in FORMATS.items()],
+        "layers": [
+            (layer, [(name, words.of(name)) for name, one in FORMATS.items() if one.layer == layer])
+            for layer in ("derived", "raw")
+        ],
         "has_judgments": Ranking.objects.filter(comparison__project=project).exists(),
         "page": page,
         "rows": [(one, is_recalled(one, recall), words.label(one.format)) for one in page],

@@ -233,9 +233,9 @@ def test_who_was_overtaken_leaves_the_others_files(judged, folder, at_each_beat)
     assert {path.relative_to(folder).parts[1] for path in left(folder)} == {"2"}
 
 
-def test_a_dead_workers_export_goes_back_to_the_queue_and_is_made(judged, folder):
+def test_a_dead_workers_export_goes_back_to_the_queue_and_is_made(judged, folder, settings):
     export = start(judged)
-    long_ago = timezone.now() - jobs.STALE - timedelta(seconds=1)
+    long_ago = timezone.now() - timedelta(seconds=settings.EXPORT_STALE_SECONDS + 1)
     aside = folder / str(export.pk) / ".1.abc"
     aside.mkdir(parents=True)
     (aside / "half").write_text("half")
