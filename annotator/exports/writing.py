@@ -87,7 +87,7 @@ def manifest_path(path: Path) -> Path:
 def _recipe(format: str) -> Recipe:
     if format not in FORMATS:
         raise UnknownFormat(f"“{format}” is not an export format: {', '.join(FORMATS)}.")
-    return Recipe(format)
+    return Recipe(format, file_type="jsonl")
 
 
 class _whole:
