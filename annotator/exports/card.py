@@ -12,9 +12,9 @@ from annotator.exports.manifest import Manifest
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 LARGEST = "1M<n<10M"
 RULES = {
-    "vote": "each judgment for itself",
-    "majority": "by majority of a comparison's judgments",
-    "weighted": "by majority of a comparison's judgments, weighted by the annotators' reliability",
+    "vote": "Each judgment gives its own preferences.",
+    "majority": "A comparison's judgments decide each pair by majority.",
+    "weighted": "A comparison's judgments decide each pair, weighted by the annotators' reliability.",
 }
 MEANINGS = {
     "prompt": "the task in words",
@@ -38,6 +38,8 @@ MEANINGS = {
     "annotators": "their annotators' pseudonyms",
     "annotator": "pseudonym of who judged",
     "iteration": "the turn of the loop",
+    "domain": "of the task",
+    "language": "of the task",
     "held_out": "whether the task is kept from training for ever",
     "simulated": "whether programs judged, not people",
     "live": "in force: neither undone nor superseded",
@@ -160,7 +162,7 @@ def _body(manifest: Manifest, form: Format) -> str:
 
 def _making(manifest: Manifest, form: Format) -> str:
     recipe, chosen = manifest.recipe, manifest.recipe["selection"]
-    rule = f" Preferences follow from votes {RULES[recipe['rule']]}." if form.layer == "derived" else ""
+    rule = f" {RULES[recipe['rule']]}" if form.layer == "derived" else ""
     filters = "; ".join(f"`{name}`: {value}" for name, value in chosen.items()) or "none"
     shares = ", ".join(f"{name} {share:g}" for name, share in recipe["splits"].items())
     return (

@@ -1,7 +1,7 @@
 """The export described in Croissant (JSON-LD of MLCommons), which searches for data and `mlcroissant` read.
 
-A record set a split. What is nested comes as sub-fields, each a path into its column; lists of objects within
-lists of objects have no way to be said, and are left to the data.
+A record set a split. What is nested comes as sub-fields, each a path into its column. Lists of objects within
+lists of objects cannot be said, nor objects within a file that is one JSON array: those are left to the data.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def _record_set(file: DataFile, form: Format, file_type: str) -> dict[str, Any]:
     for column, kind in form.columns.items():
         if file_type == "csv" and not isinstance(kind, str):
             kind = "string"  # what is nested is JSON there
+        if file_type == "json" and _has_objects(kind):
+            continue  # paths into an array of arrays give no rows
         fields += _fields(file, column, list(_leaves(kind)), file_type)
     return {
         "@type": "cr:RecordSet",
@@ -120,6 +122,10 @@ def _record_set(file: DataFile, form: Format, file_type: str) -> dict[str, Any]:
         "description": f"The lines of the split {file.split}: {file.lines}.",
         "field": fields,
     }
+
+
+def _has_objects(kind: Any) -> bool:
+    return isinstance(kind, dict) or (isinstance(kind, list) and _has_objects(kind[0]))
 
 
 def _fields(file: DataFile, column: str, leaves: Sequence[_Leaf], file_type: str) -> Iterator[dict[str, Any]]:

@@ -121,12 +121,15 @@ def manifest_of(
 ) -> Manifest:
     """The manifest of what was read and written."""
     described = provenance.known.describe(tally.checkpoints)
+    frozen = reader.frozen
+    if recipe.rule != "weighted" and recipe.selection.min_reliability is None:
+        frozen = dataclasses.replace(frozen, reliability={})  # nothing depends on it
     return Manifest(
         project=reader.project.slug,
         title=reader.project.name,
         format=recipe.format,
         recipe=recipe.to_json(),
-        frozen=reader.frozen.to_json(),
+        frozen=frozen.to_json(),
         software=f"PrefLoop {settings.SPECTACULAR_SETTINGS['VERSION']}",
         files=files,
         sha256=_sha256(files),

@@ -108,7 +108,7 @@ def _together(
             sure = share
         else:
             odds = sum(
-                math.copysign(_log_odds(reliability(vote.annotator)), far)
+                _log_odds(reliability(vote.annotator)) * (1 if far > 0 else -1)
                 for vote, far in zip(votes, apart, strict=True)
                 if far
             )

@@ -8,7 +8,7 @@ that moment, and costs no query. Rows are read as tuples, texts a batch at a tim
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import combinations, groupby
 from operator import itemgetter
@@ -141,6 +141,12 @@ class Reader:
     names: dict[int, str] = field(default_factory=dict)
     read: int = 0
     """So many judgments have been read, taken or not."""
+
+    def __post_init__(self) -> None:
+        # The manifest holds it: nothing that was known of people who have withdrawn.
+        gone = {self.name(user_id) for user_id in self.withdrawn}
+        known = {name: eta for name, eta in self.frozen.reliability.items() if name not in gone}
+        self.frozen = replace(self.frozen, reliability=known)
 
     def name(self, user_id: int) -> str:
         """The annotator's pseudonym."""

@@ -93,7 +93,7 @@ def _left_out(project: Project, withdrawn: Collection[int] | None) -> Collection
 def _recipe(format: str) -> Recipe:
     if format not in FORMATS:
         raise UnknownFormat(f"“{format}” is not an export format: {', '.join(FORMATS)}.")
-    return Recipe(format)
+    return Recipe(format, file_type="jsonl")
 
 
 class _whole:

@@ -9,7 +9,7 @@ import yaml
 
 from annotator.exports.formats import FORMATS
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.django_db]
 
 ALL = [
     (name, file_type)
