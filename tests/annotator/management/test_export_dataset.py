@@ -77,6 +77,8 @@ def test_filters_reach_the_recipe(judged, tmp_path):
         (("--format", "arena", "--type", "csv"), "file_type: “csv” is not one of"),
         (("--format", "trl", "--domain", "cooking"), "domains: “cooking”"),
         ((), "--format: say which"),
+        (("--repeat", "x", "--rule", "vote"), "--repeat: the manifest says it all; leave out rule"),
+        (("--repeat", "x", "--domain", "code"), "--repeat: the manifest says it all; leave out selection"),
     ],
 )
 def test_wrong_options_are_named(judged, tmp_path, words, message):
