@@ -32,6 +32,7 @@ PAGES = [
     "/",
     "/projects/new/",
     "/account/",
+    "/account/judgments/",
     "/account/password/",
     "/join/nowhere/",
     *(
