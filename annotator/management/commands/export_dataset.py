@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
 
+from annotator import consent
 from annotator.exports import export, writing
 from annotator.exports.checking import InvalidRequest
 from annotator.exports.formats import FORMATS
@@ -104,9 +105,13 @@ class Command(BaseCommand):
 
     def _write(self, project: Project, recipe: Recipe, frozen: Frozen, options: dict[str, Any]) -> Manifest:
         if options["folder"]:
-            report = self._report("judgments read")
             return export.write_export(
-                project, recipe, frozen=frozen, folder=options["folder"], report=report
+                project,
+                recipe,
+                frozen=frozen,
+                folder=options["folder"],
+                withdrawn=consent.withdrawn_ids(project),
+                report=self._report("judgments read"),
             )
         if recipe != Recipe(recipe.format, file_type="jsonl"):
             raise InvalidRequest("--output", "it takes no options but --format; use --folder.")
