@@ -16,7 +16,14 @@ class Checkpoints:
         return dict(rows.values_list("completion", "checkpoint"))
 
     def describe(self, checkpoint_ids: Collection[int]) -> Mapping[int, dict[str, Any]]:
-        rows = Checkpoint.objects.filter(pk__in=checkpoint_ids).values(
-            "pk", "name", "base_model", "iteration", "seed", "code_version", "parent"
-        )
-        return {row.pop("pk"): row for row in rows}
+        return {
+            one.pk: {
+                "name": one.name,
+                "base_model": one.base_model,
+                "iteration": one.iteration,
+                "seed": one.seed,
+                "code_version": one.code_version,
+                "parent": one.parent_id,
+            }
+            for one in Checkpoint.objects.filter(pk__in=checkpoint_ids)
+        }

@@ -108,7 +108,7 @@ def croissant(manifest: Manifest, form: Format) -> dict[str, Any]:
 
 
 def _record_set(file: DataFile, form: Format, file_type: str) -> dict[str, Any]:
-    fields = []
+    fields: list[dict[str, Any]] = []
     for column, kind in form.columns.items():
         if file_type == "csv" and not isinstance(kind, str):
             kind = "string"  # what is nested is JSON there

@@ -163,7 +163,7 @@ class Writer:
         self._stream: Any = self.file
         if compress:
             # Neither name nor time: the same rows are the same bytes.
-            self._stream = gzip.GzipFile("", "wb", compresslevel=6, fileobj=self.file, mtime=0)  # type: ignore[arg-type]
+            self._stream = gzip.GzipFile("", "wb", compresslevel=6, fileobj=self.file, mtime=0)
         self._stream.write(self._encoder.header())
 
     def add(self, rows: Sequence[Row]) -> None:

@@ -263,8 +263,8 @@ class Reader:
             "pk", "text", "examples", "domain", "language", "hash", "is_held_out"
         )
         return {
-            pk: Task(pk, in_words(text, examples), *rest)  # type: ignore[call-arg]
-            for pk, text, examples, *rest in rows
+            pk: Task(pk, in_words(text, examples), domain, language, digest, is_held_out)
+            for pk, text, examples, domain, language, digest, is_held_out in rows
         }
 
     def _texts(self, ids: set[int]) -> dict[int, Text]:

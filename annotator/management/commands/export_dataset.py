@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
 
+from annotator import consent
 from annotator.exports import export, writing
 from annotator.exports.checking import InvalidRequest
 from annotator.exports.formats import FORMATS
 from annotator.exports.manifest import Manifest
 from annotator.exports.preferences import RULES
 from annotator.exports.recipe import LICENSES, Recipe
-from annotator.exports.selection import HELD_OUT, JUDGMENTS, SPLITS, Frozen
+from annotator.exports.selection import HELD_OUT, JUDGMENTS, SPLITS, Frozen, Selection
 from annotator.models import Project
 
 STEP = 10_000
@@ -24,16 +25,21 @@ FILE_TYPES = sorted({file_type for form in FORMATS.values() for file_type in for
 EPILOG = "formats:\n" + "\n".join(f"  {form.name:<24}{form.about}" for form in FORMATS.values())
 
 
+class _AsWritten(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Keeps the lines of description and list."""
+
+
 class Command(BaseCommand):
     help = (
-        "With --output FILE: everything as JSON Lines, and FILE.manifest.json. With --folder DIR: data files "
-        "for train, validation and test, manifest.json, a card (README.md) and a Croissant description; "
-        "filters, splits and kinds of file work with this one. Both appear when they are complete. Exit "
-        "codes: 0 done, 1 not done (nothing was written), 2 wrong options, 130 interrupted."
+        "With --output FILE: everything as JSON Lines, and FILE.manifest.json.\n"
+        "With --folder DIR: data files for train, validation and test, manifest.json, a card (README.md)\n"
+        "and a Croissant description. Filters, splits and kinds of file work with this one.\n"
+        "Both appear when they are complete. Exit codes: 0 done, 1 not done (nothing was written),\n"
+        "2 wrong options, 130 interrupted."
     )
 
     def create_parser(self, *args: Any, **kwargs: Any) -> Any:
-        parser = super().create_parser(*args, **kwargs)
+        parser = super().create_parser(*args, formatter_class=_AsWritten, **kwargs)
         parser.epilog = EPILOG
         return parser
 
@@ -45,13 +51,11 @@ class Command(BaseCommand):
         to.add_argument("--folder", type=Path, metavar="DIR", help="a data set; the folder must not be there")
         made = parser.add_argument_group("how it is made (with --folder)")
         made.add_argument(
-            "--type", choices=FILE_TYPES, default="", help="default: what the format's readers expect"
+            "--type", choices=FILE_TYPES, dest="file_type", help="default: what the format's readers expect"
         )
         made.add_argument("--gzip", action="store_true", help="compress JSON Lines or CSV")
-        made.add_argument("--rule", choices=RULES, default="vote", help="from votes to preferences")
-        made.add_argument(
-            "--license", choices=LICENSES, default="unknown", metavar="ID", help="as hubs name it"
-        )
+        made.add_argument("--rule", choices=RULES, help="from votes to preferences (default: vote)")
+        made.add_argument("--license", choices=LICENSES, metavar="ID", help="as hubs name it")
         made.add_argument(
             "--split",
             metavar="TRAIN,VALIDATION,TEST",
@@ -75,8 +79,8 @@ class Command(BaseCommand):
         taken.add_argument("--domain", action="append", default=[], dest="domains", metavar="NAME")
         taken.add_argument("--language", action="append", default=[], dest="languages", metavar="CODE")
         taken.add_argument("--source", action="append", default=[], dest="sources", metavar="NAME")
-        taken.add_argument("--judgments", choices=JUDGMENTS, default="all")
-        taken.add_argument("--held-out", choices=HELD_OUT, default="include", help="tasks that are held out")
+        taken.add_argument("--judgments", choices=JUDGMENTS, help="default: all")
+        taken.add_argument("--held-out", choices=HELD_OUT, help="tasks that are held out (default: include)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = Project.objects.filter(slug=options["project"]).first()
@@ -101,9 +105,13 @@ class Command(BaseCommand):
 
     def _write(self, project: Project, recipe: Recipe, frozen: Frozen, options: dict[str, Any]) -> Manifest:
         if options["folder"]:
-            report = self._report("judgments read")
             return export.write_export(
-                project, recipe, frozen=frozen, folder=options["folder"], report=report
+                project,
+                recipe,
+                frozen=frozen,
+                folder=options["folder"],
+                withdrawn=consent.withdrawn_ids(project),
+                report=self._report("judgments read"),
             )
         if recipe != Recipe(recipe.format, file_type="jsonl"):
             raise InvalidRequest("--output", "it takes no options but --format; use --folder.")
@@ -116,24 +124,23 @@ class Command(BaseCommand):
         )
 
     def _recipe(self, options: dict[str, Any], project: Project) -> tuple[Recipe, Frozen]:
+        given = {name: options[name] for name in Recipe.__dataclass_fields__ if options.get(name)}
+        chosen = {
+            name: options[name] for name in Selection.__dataclass_fields__ if options[name] not in (None, [])
+        }
+        if options["split"]:
+            given["splits"] = _splits(options["split"])
+        if chosen:
+            given["selection"] = chosen
         if options["repeat"]:
+            if given:
+                raise InvalidRequest("--repeat", f"the manifest says it all; leave out {', '.join(given)}.")
             return _of_manifest(options["repeat"])
         if not options["format"]:
             raise InvalidRequest("--format", "say which, or --repeat an export.")
-        names = ("iteration_from", "iteration_to", "given_from", "given_before", "min_reliability")
-        names += ("min_agreement", "domains", "languages", "sources", "judgments", "held_out")
-        recipe = Recipe.from_json(
-            {
-                "format": options["format"],
-                "rule": options["rule"],
-                "file_type": options["type"] or ("jsonl" if options["output"] else ""),
-                "gzip": options["gzip"],
-                "license": options["license"],
-                "splits": _splits(options["split"]),
-                "selection": {name: options[name] for name in names},
-            }
-        )
-        return recipe, Frozen.now(project)
+        if options["output"]:
+            given.setdefault("file_type", "jsonl")
+        return Recipe.from_json(given), Frozen.now(project)
 
     def _report(self, what: str) -> Callable[[int], None]:
         shown = 0
@@ -157,9 +164,7 @@ def _of_manifest(path: Path) -> tuple[Recipe, Frozen]:
     return Recipe.from_json(manifest["recipe"]), Frozen.from_json(manifest["frozen"])
 
 
-def _splits(text: str | None) -> dict[str, float]:
-    if text is None:
-        return {}
+def _splits(text: str) -> dict[str, float]:
     try:
         shares = [float(share) for share in text.split(",")]
     except ValueError:

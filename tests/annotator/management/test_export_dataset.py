@@ -6,6 +6,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
+from annotator import consent
 from annotator.exports import export
 from tests.factories import make_comparison, make_ranking
 
@@ -52,6 +53,17 @@ def test_a_folder_and_the_same_again(judged, tmp_path, bob):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+def test_who_has_withdrawn_is_left_out(judged, tmp_path, bob, carol):
+    make_comparison(judged)
+    make_ranking(judged, carol)
+    consent.withdraw(bob, judged)
+    run("support", "--format", "raw", "--folder", tmp_path / "out")
+    run("support", "--format", "raw", "--output", tmp_path / "out.jsonl")
+    for path in (tmp_path / "out/manifest.json", tmp_path / "out.jsonl.manifest.json"):
+        manifest = json.loads(path.read_text())
+        assert (manifest["counts"]["rankings"], manifest["withdrawn"]["judgments"]) == (1, 1)
+
+
 def test_filters_reach_the_recipe(judged, tmp_path):
     filters = ("--iteration-from", 1, "--iteration-to", 3, "--given-from", "2020-01-01T00:00:00Z")
     more = ("--domain", "general", "--domain", "code", "--judgments", "real", "--source", "model")
@@ -77,6 +89,8 @@ def test_filters_reach_the_recipe(judged, tmp_path):
         (("--format", "arena", "--type", "csv"), "file_type: “csv” is not one of"),
         (("--format", "trl", "--domain", "cooking"), "domains: “cooking”"),
         ((), "--format: say which"),
+        (("--repeat", "x", "--rule", "vote"), "--repeat: the manifest says it all; leave out rule"),
+        (("--repeat", "x", "--domain", "code"), "--repeat: the manifest says it all; leave out selection"),
     ],
 )
 def test_wrong_options_are_named(judged, tmp_path, words, message):
@@ -103,7 +117,7 @@ def test_one_file_takes_no_filters(judged, tmp_path):
 
 def test_an_empty_project_is_an_error(project, tmp_path):
     for to in ("--output", "--folder"):
-        with pytest.raises(CommandError, match="nothing to export|nothing that this export") as error:
+        with pytest.raises(CommandError, match="has nothing ") as error:
             run("support", "--format", "trl", to, tmp_path / "out")
         assert error.value.returncode == 1
         assert list(tmp_path.iterdir()) == []
