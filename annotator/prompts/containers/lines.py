@@ -27,7 +27,7 @@ class Lines:
         """How much of the file has been read, from 0 to 1."""
         return min(1.0, self.place / self.size)
 
-    def opened(self) -> io.TextIOWrapper:
+    def opened(self) -> io.TextIOWrapper[io.BufferedReader]:
         """The decoded text. Only LF ends a line: inside JSON and texts, U+2028 and the like do not."""
         return io.TextIOWrapper(self.path.open("rb"), self.codec, newline="\n")
 

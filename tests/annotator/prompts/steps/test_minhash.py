@@ -32,8 +32,7 @@ class TestShingles:
         # 请写出反义词: 请写出反 写出反义 出反义词; with 近 for 反 all three differ.
         assert len(shingles("请写出反义词")) == 3
         assert alike("请写出反义词", "请写出近义词") == 0
-        # 写一首关于春天的诗 against 写一首关于秋天的诗: of 6 shingles each the first, 写一首关, and second, 一首关于, stay
-        # and the last does not, for 春 is in 首关于春 to 春天的诗: 2 shared of 10.
+        # Of 6 shingles each, 写一首关 and 一首关于 are shared; 春 is in the other four: 2 of 10.
         assert alike("写一首关于春天的诗", "写一首关于秋天的诗") == pytest.approx(2 / 10)
 
     def test_a_repeated_shingle_counts_once(self):
