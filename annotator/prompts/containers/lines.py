@@ -75,4 +75,5 @@ def _too_long(line: str, text: io.TextIOWrapper) -> str:
     length = len(line)
     while not line.endswith("\n") and (line := text.readline(MAX_CHARACTERS)):
         length += len(line)
+    length -= line.endswith("\n")
     return f"has {length} characters; {MAX_CHARACTERS} are the most in one line."

@@ -355,14 +355,14 @@ class TestWinogender:
         "occupation(0)": "technician",
         "other-participant(1)": "customer",
         "answer": "1",
-        "sentence": "The $OCCUPATION told the $PARTICIPANT that $NOM_PRONOUN was late with $POSS_PRONOUN pay.",
+        "sentence": "$OCCUPATION told the $PARTICIPANT that $NOM_PRONOUN was late with $POSS_PRONOUN pay.",
     }
 
     def test_whom_it_means(self):
         name, record = read(self.row)
         assert (name, record.language) == ("winogender", "en")
         assert record.text == "Whom does the pronoun mean: the technician or the customer?"
-        sentence = "The technician told the customer that they were late with their pay."
+        sentence = "technician told the customer that they were late with their pay."
         assert record.examples == ({"input": sentence, "output": "customer"},)
 
     def test_an_answer_that_is_none(self):
