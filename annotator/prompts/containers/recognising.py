@@ -17,6 +17,8 @@ from annotator.prompts.reading import ImportProblem
 SAMPLE = 1 << 16
 _OTHERS = (
     (b"%PDF", "it is a PDF."),
+    (b"PK\x03\x04", "there is an archive within the archive. Unpack it first."),
+    (b"\x1f\x8b", "there is an archive within the archive. Unpack it first."),
     (b"\xd0\xcf\x11\xe0", "it is an old Office document. Save it as CSV."),
     (b"7z\xbc\xaf", "it is a 7z archive. Unpack it, or pack it as a zip."),
     (b"Rar!", "it is a RAR archive. Unpack it, or pack it as a zip."),
