@@ -52,7 +52,7 @@ def import_picture(request: PersonRequest, slug: str, import_id: int) -> HttpRes
 @require_safe
 @login_required
 def import_rejects(request: PersonRequest, slug: str, import_id: int) -> HttpResponseBase:
-    """The lines that brought nothing, as JSON Lines: line, field, why, how it began, and which step it was."""
+    """The lines that brought nothing, as JSON Lines: line, field, why, how it began, by which step."""
     batch = _inspected(request, slug, import_id)
     path = kept.path_of(str(batch.rejects.name))
     if not batch.rejects or not path.is_file():
