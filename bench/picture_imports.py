@@ -1,4 +1,4 @@
-"""Imports in every state, for pictures: a dirty file, preferences that came with theirs, images, a file of none."""
+"""Imports in every state, for pictures: a dirty file, answers with votes, images, a file of no tasks."""
 
 from __future__ import annotations
 
@@ -21,12 +21,21 @@ from annotator.ranking.submit import Judgment, submit
 SLUG = "imported"
 State = PromptImport.State
 
-TOPICS = ["parcels", "invoices", "passwords", "opening hours", "warranties", "refunds", "vouchers", "spare parts"]
+TOPICS = [
+    "parcels",
+    "invoices",
+    "passwords",
+    "opening hours",
+    "warranties",
+    "refunds",
+    "vouchers",
+    "spare parts",
+]
 ASKS = [
     "A customer writes about {topic}. Sort the message by urgency.",
-    "Summarise a complaint about {topic} for a colleague who takes over, so that nothing has to be asked twice.",
-    "Draft the first answer to somebody who asks about {topic} and seems to be in a hurry. Say what happens next, "
-    "who does it, and until when; promise nothing that the rules do not allow, and keep to four sentences.",
+    "Summarise a complaint about {topic} for a colleague who takes over, so that nothing is asked twice.",
+    "Draft the first answer to somebody who asks about {topic} and seems to be in a hurry. Say what "
+    "happens next, who does it, and until when; promise nothing that the rules do not allow.",
     "Which department should answer a message about {topic}?",
 ]
 
@@ -75,9 +84,14 @@ def fill() -> None:
     undone = importing.import_now(start("wrong-file.jsonl", lines(tasks("another shop")[:5])))
     undoing.undo(undone, alice)
     start("waiting.jsonl", lines(tasks("x")))
-    inspecting = start("a-very-long-name-of-a-file-that-somebody-exported-from-a-ticket-system-2026-11.jsonl", b"x")
+    inspecting = start(
+        "a-very-long-name-of-a-file-that-somebody-exported-from-a-ticket-system-2026-11.jsonl", b"x"
+    )
     PromptImport.objects.filter(pk=inspecting.pk).update(
-        state=State.INSPECTING, claim="picture", beaten_at=timezone.now(), progress={"done": 31400, "total": 100000}
+        state=State.INSPECTING,
+        claim="picture",
+        beaten_at=timezone.now(),
+        progress={"done": 31400, "total": 100000},
     )
     ready("tickets-november.jsonl", dirty(), strip_html=True, near_duplicates=True)
     ready("votes.jsonl", votes())
@@ -96,9 +110,12 @@ def dirty() -> bytes:
     """What a ticket system gives: damage, markup, repeats, addresses, lines that are none."""
     rows: list[Any] = tasks("the branch in Lyon")
     rows += [
-        {"text": "Translate the menu of the cafÃ© â€œBelle Ã‰toileâ€\x9d for guests from abroad.", "domain": "writing"},
+        {
+            "text": "Translate the menu of the cafÃ© â€œBelle Ã‰toileâ€\x9d for guests.",
+            "domain": "writing",
+        },
         {"text": "<p>Explain the <b>return rules</b> to a new colleague.</p>"},
-        {"text": "Answer ms. weber, who wrote from anna.weber@example.org and wants a call at +49 170 5550123."},
+        {"text": "Answer Ms Weber (anna.weber@example.org), who wants a call at +49 170 5550123."},
         {"text": "请把顾客的来信归入一个部门：售后、财务或物流。", "domain": "customer-service"},
         {"text": "顾客的包裹没有送到，请写一封道歉信，并说明下一步会发生什么。"},
         {"text": "请用一句话总结这条评论。"},
@@ -114,7 +131,7 @@ def dirty() -> bytes:
         {"input": "TK-11 came broken.", "output": "TK-11"},
         {"input": "No number here.", "output": "none"},
     ]
-    return lines(rows) + '{"text": "cut off in the mid\n'.encode()
+    return lines(rows) + b'{"text": "cut off in the mid\n'
 
 
 def votes() -> bytes:
@@ -140,7 +157,11 @@ def zipped() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         table = "image,description,instruction\n"
-        for name, colour, words in (("stop", "#b3261e", "STOP"), ("exit", "#18713f", "EXIT"), ("wait", "#1f5bc4", "WAIT")):
+        for name, colour, words in (
+            ("stop", "#b3261e", "STOP"),
+            ("exit", "#18713f", "EXIT"),
+            ("wait", "#1f5bc4", "WAIT"),
+        ):
             picture = Image.new("RGB", (320, 160), colour)
             ImageDraw.Draw(picture).text((120, 60), words, fill="white", font_size=36)
             content = io.BytesIO()

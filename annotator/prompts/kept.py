@@ -99,6 +99,11 @@ def rejects_of(batch: PromptImport) -> Iterator[dict[str, Any]]:
             yield from map(json.loads, lines)
 
 
+def in_words(row: dict[str, Any]) -> str:
+    """A rejected line as a sentence: “Line 3, text: is empty.”"""
+    return str(Rejected(**row))
+
+
 def path_of(name: str) -> Path:
     """Where a file lies that an import keeps."""
     return Path(settings.MEDIA_ROOT) / name

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from annotator.models import Domain
 
+FEWEST_COLUMNS = 5
 MOST_ROWS = 8
 """Languages and domains that get a bar of their own."""
 
@@ -98,7 +99,8 @@ def _lengths(report: Mapping[str, Any]) -> Picture:
     unit = _("tokens") if report.get("unit") == "tokens" else _("characters")
     bars: list[Bar] = []
     if used:
-        shown = range(used[0], used[-1] + 1)
+        first = max(0, min(used[0], len(counts) - FEWEST_COLUMNS))
+        shown = range(first, max(used[-1] + 1, first + FEWEST_COLUMNS))
         most, step = max(counts), 100 / len(shown)
         bars = [
             Bar(
