@@ -56,9 +56,9 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ["username", "email", "is_active", "is_staff", "is_simulated", "last_login"]
-    list_filter = ["is_active", "is_staff", "is_superuser", "is_simulated"]
-    readonly_fields = ["is_simulated", "last_login", "date_joined"]
+    list_display = ["username", "email", "is_active", "is_staff", "is_simulated", "is_imported", "last_login"]
+    list_filter = ["is_active", "is_staff", "is_superuser", "is_simulated", "is_imported"]
+    readonly_fields = ["is_simulated", "is_imported", "last_login", "date_joined"]
 
 
 @admin.register(Group)
@@ -158,7 +158,7 @@ class PromptAdmin(ModelAdmin):
 
 @admin.register(Completion)
 class CompletionAdmin(ReadOnly, ModelAdmin):
-    list_display = ["id", "__str__", "source", "iteration", "author", "created_at"]
+    list_display = ["id", "__str__", "source", "origin", "iteration", "author", "created_at"]
     list_filter = ["source", "iteration"]
     search_fields = ["text"]
     list_select_related = ["author"]
@@ -221,7 +221,7 @@ class AssignmentAdmin(ReadOnly, ModelAdmin):
 @admin.register(Ranking)
 class RankingAdmin(ReadOnly, ModelAdmin):
     list_display = ["id", "annotator", "comparison", "verdict", "strength", "is_live", "created_at"]
-    list_filter = ["verdict", "is_live", "is_simulated"]
+    list_filter = ["verdict", "is_live", "is_simulated", ("batch", admin.EmptyFieldListFilter)]
     search_fields = ["annotator__username"]
     list_select_related = ["annotator", "comparison"]
     show_full_result_count = False

@@ -53,8 +53,8 @@ class Source:
     encoding: str
     total: int | None
 
-    def __init__(self, path: Path, name: str, *, answers: bool, check_images: bool) -> None:
-        self._answers, self._check_images = answers, check_images
+    def __init__(self, path: Path, name: str, *, answers: bool, check_images: bool, family: str) -> None:
+        self._answers, self._check_images, self._family = answers, check_images, family
         self._archive: Archive | None = None
         self._done = 0
         with ExitStack() as stack:
@@ -152,7 +152,7 @@ class Source:
             raise ImportProblem(problem.line, problem.field or name[:80], problem.message) from None
         if isinstance(container, Pairs):
             return _Part(name, container, formats.PAIRS)
-        family = formats.recognise(rows, answers=self._answers)
+        family = formats.recognise(rows, answers=self._answers, name=self._family)
         if family is None:
             raise ImportProblem(0, "", _unknown(rows, container))
         return _Part(name, container, family)
@@ -188,16 +188,19 @@ class Source:
         return replace(record, image=name)
 
 
-def open_source(path: Path, name: str, *, answers: bool = False, check_images: bool = True) -> Source:
+def open_source(
+    path: Path, name: str, *, answers: bool = False, check_images: bool = True, family: str = ""
+) -> Source:
     """Open a file (or a dataset's folder) to read tasks from. `name` is what people call it.
 
     `answers` is for rows of instruction, input and output (Alpaca, seed tasks): their outputs are then the
     completions, of a task made of instruction and input; else their instruction is, of a task made of the
-    input and output as an example. With `check_images`, an image is decoded when its row is read.
+    input and output as an example. With `check_images`, an image is decoded when its row is read. `family` is
+    the form of the rows where somebody knows better than their content tells (see `formats.families`).
 
     Raises ImportProblem for what is no file of tasks, is too large, or may do harm.
     """
-    return Source(path, name, answers=answers, check_images=check_images)
+    return Source(path, name, answers=answers, check_images=check_images, family=family)
 
 
 def _folder(path: Path, most: int) -> list[tuple[str, Path]]:

@@ -69,8 +69,10 @@ def knows(names: Sequence[str]) -> bool:
     return any(family.recognises(row) or family.recognises(structured) for family in families(answers=False))
 
 
-def recognise(rows: Sequence[Row], *, answers: bool) -> Family | None:
-    """The family that most of the rows belong to; None if none of them belongs to any."""
+def recognise(rows: Sequence[Row], *, answers: bool, name: str = "") -> Family | None:
+    """The family that most of the rows belong to, or the one of that name; None if there is none."""
+    if name:
+        return next((family for family in families(answers=answers) if family.name == name), None)
     if not rows:
         return None
     counted = [(sum(map(family.recognises, rows)), family) for family in families(answers=answers)]
