@@ -142,13 +142,8 @@ def address(project, alice, bob, dana):
     }
 
     def find(name):
-<<<<<<< HEAD
         given = numbers.get(name, ())
         return reverse(name, args=[project.slug, *(given if isinstance(given, tuple) else (given,))])
-=======
-        number = numbers.get(name, ())
-        return reverse(name, args=[project.slug, *(number if isinstance(number, tuple) else (number,))])
->>>>>>> reading
 
     return find
 
