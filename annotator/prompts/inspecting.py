@@ -52,14 +52,15 @@ def inspect(claim: Claim) -> None:
                 _count(found, said)
             files.add(found)
         files.close()
+        report = preparation.report()
         old = (str(batch.records.name), str(batch.rejects.name))
         claim.update(
             state=State.READY,
             format=source.format[:32],
             encoding=source.encoding[:32],
-            report=preparation.report() | {"brings": dict(said)},
+            report=report | {"brings": dict(said), "rejects": files.first},
             records=files.records_name,
-            rejects=files.rejects_name if files.rejected else "",
+            rejects=files.rejects_name if report["rejected"] or report["left_out"] else "",
             counts={},
             progress={},
             error="",
