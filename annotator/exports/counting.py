@@ -36,10 +36,10 @@ class Counted:
 
 
 def count(project: Project, recipe: Recipe) -> Counted:
-    withdrawn = consent.withdrawn_ids(project)
     found = matching(project, recipe.selection)
     if found.count() <= MOST_READ:
-        return _read(project, recipe, withdrawn)
+        return _read(project, recipe)
+    withdrawn = consent.withdrawn_ids(project)
     chosen = recipe.selection
     kept = found.exclude(annotator__in=withdrawn)
     counts = kept.aggregate(
@@ -91,9 +91,9 @@ def there_is(project: Project) -> dict[str, list[str]]:
     }
 
 
-def _read(project: Project, recipe: Recipe, withdrawn: frozenset[int]) -> Counted:
+def _read(project: Project, recipe: Recipe) -> Counted:
     """By making the export, without storing it."""
-    reader = Reader(project, recipe.selection, Frozen.now(project), withdrawn)
+    reader = Reader(project, recipe.selection, Frozen.now(project))
     tally = Tally()
     example = None
     for task, line in lines_of(recipe, reader):

@@ -43,12 +43,13 @@ def write_export(
     *,
     frozen: Frozen,
     folder: Path,
-    withdrawn: Collection[int] = frozenset(),
+    withdrawn: Collection[int] | None = None,
     report: Report | None = None,
 ) -> Manifest:
     """Write the export into a folder that is not there yet; it appears when it is whole.
 
-    `withdrawn` are the ids of the annotators who no longer consent. The same recipe, frozen state and
+    `withdrawn` are the ids of the annotators whose judgments are left out; None: of all who have withdrawn
+    as of now. The same recipe, frozen state and
     withdrawals give the same bytes. Raises NothingToExport, FileExistsError, OSError.
     """
     if folder.exists():
@@ -70,7 +71,7 @@ def stream(
     recipe: Recipe,
     *,
     frozen: Frozen | None = None,
-    withdrawn: Collection[int] = frozenset(),
+    withdrawn: Collection[int] | None = None,
 ) -> Iterator[bytes]:
     """The lines of all splits as one plain file, JSON Lines or CSV, a block at a time.
 
@@ -149,7 +150,7 @@ def _write(
     recipe: Recipe,
     frozen: Frozen,
     folder: Path,
-    withdrawn: Collection[int],
+    withdrawn: Collection[int] | None,
     report: Report | None,
 ) -> Manifest:
     reader = Reader(project, recipe.selection, frozen, withdrawn)

@@ -14,7 +14,6 @@ import logging
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,12 +26,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
-from annotator import consent, events
+from annotator import events
 from annotator.exports.export import NothingToExport, judgments_up_to, write_export
 from annotator.exports.recipe import Recipe
 from annotator.exports.selection import Frozen
 from annotator.models import Export, Project, User
-from annotator.pseudonyms import pseudonym
 
 log = logging.getLogger(__name__)
 
@@ -218,13 +216,11 @@ def _make(claim: _Claim) -> None:
     shutil.rmtree(root_of(export.pk), ignore_errors=True)  # left by an attempt whose worker died
     if shutil.disk_usage(settings.EXPORTS_DIR).free < settings.EXPORT_KEEP_FREE_BYTES:
         raise DiskFull(_disk_full())
-    withdrawn = consent.withdrawn_ids(export.project)
     manifest = write_export(
         export.project,
         Recipe.from_json(export.recipe),
-        frozen=_without(export.project, Frozen.from_json(export.frozen), withdrawn),
+        frozen=Frozen.from_json(export.frozen),
         folder=export.folder,
-        withdrawn=withdrawn,
         report=claim.beat,
     )
     written = {file.path: file for file in manifest.files}
@@ -252,13 +248,6 @@ def _make(claim: _Claim) -> None:
         sha256=manifest.sha256,
         finished_at=timezone.now(),
     )
-
-
-def _without(project: Project, frozen: Frozen, withdrawn: frozenset[int]) -> Frozen:
-    """The same, without what was known of people who have withdrawn: the manifest holds it."""
-    gone = {pseudonym(project, user_id) for user_id in withdrawn}
-    known = {name: value for name, value in frozen.reliability.items() if name not in gone}
-    return replace(frozen, reliability=known)
 
 
 def _disk_full() -> str:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
+from annotator import consent
 from annotator.exports import provenance
 from annotator.exports.selection import Frozen, Selection
 from annotator.models import Comparison, Completion, Project, Prompt, Ranking, Verdict
@@ -134,7 +135,8 @@ class Reader:
     project: Project
     selection: Selection
     frozen: Frozen
-    withdrawn: Collection[int] = frozenset()
+    withdrawn: Collection[int] | None = None
+    """Whose judgments and texts are left out. None: of those who have withdrawn as of now."""
     withheld_judgments: int = 0
     withdrawn_annotators: set[int] = field(default_factory=set)
     withdrawn_texts: set[int] = field(default_factory=set)
@@ -143,8 +145,10 @@ class Reader:
     """So many judgments have been read, taken or not."""
 
     def __post_init__(self) -> None:
+        chosen = consent.withdrawn_ids(self.project) if self.withdrawn is None else self.withdrawn
+        self.left_out = frozenset(chosen)
         # The manifest holds it: nothing that was known of people who have withdrawn.
-        gone = {self.name(user_id) for user_id in self.withdrawn}
+        gone = {self.name(user_id) for user_id in self.left_out}
         known = {name: eta for name, eta in self.frozen.reliability.items() if name not in gone}
         self.frozen = replace(self.frozen, reliability=known)
 
@@ -248,7 +252,7 @@ class Reader:
             return False
         if wanted.sources and not all(pk in texts and texts[pk].source in wanted.sources for pk in row.order):
             return False
-        if row.annotator in self.withdrawn:
+        if row.annotator in self.left_out:
             self.withheld_judgments += 1
             self.withdrawn_annotators.add(row.annotator)
             return False
@@ -271,7 +275,7 @@ class Reader:
         )
         texts = {}
         for pk, text, source, iteration, author, origin in rows:
-            if author in self.withdrawn:
+            if author in self.left_out:
                 self.withdrawn_texts.add(pk)
             else:
                 texts[pk] = Text(pk, text, source, iteration, checkpoints.get(pk), origin)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from annotator import consent
 from annotator.exports import export
 from annotator.exports.formats import FORMATS
 from annotator.exports.formats.base import Row
@@ -29,13 +28,13 @@ def blocks(project: Project, *, format: str, withdrawn: Collection[int] | None =
 
     Raises UnknownFormat at once, before the first block is asked for.
     """
-    return export.stream(project, _recipe(format), withdrawn=_left_out(project, withdrawn))
+    return export.stream(project, _recipe(format), withdrawn=withdrawn)
 
 
 def rows(project: Project, *, format: str, withdrawn: Collection[int] | None = None) -> Iterator[Row]:
     """The export's lines as dictionaries. Raises UnknownFormat at once."""
     recipe = _recipe(format)
-    reader = Reader(project, recipe.selection, Frozen.now(project), _left_out(project, withdrawn))
+    reader = Reader(project, recipe.selection, Frozen.now(project), withdrawn)
     return (line.row for _, line in export.lines_of(recipe, reader))
 
 
@@ -54,7 +53,7 @@ def write(
 ) -> Manifest:
     """Write the export to a binary stream; `report` is called with the lines so far."""
     recipe, tally, digest, size = _recipe(format), Tally(), hashlib.sha256(), 0
-    reader = Reader(project, recipe.selection, Frozen.now(project), _left_out(project, withdrawn))
+    reader = Reader(project, recipe.selection, Frozen.now(project), withdrawn)
     for block in export.encoded(recipe, reader, tally):
         stream.write(block)
         digest.update(block)
@@ -83,11 +82,6 @@ def write_file(
 
 def manifest_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.manifest.json")
-
-
-def _left_out(project: Project, withdrawn: Collection[int] | None) -> Collection[int]:
-    """Those whose judgments are left out: where none are named, who has withdrawn as of now."""
-    return consent.withdrawn_ids(project) if withdrawn is None else withdrawn
 
 
 def _recipe(format: str) -> Recipe:

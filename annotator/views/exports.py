@@ -19,7 +19,6 @@ from annotator.export_form import ExportForm
 from annotator.exports import counting, export, jobs, summary, words
 from annotator.exports.formats import FORMATS
 from annotator.exports.recipe import Recipe
-from annotator.exports.selection import Frozen
 from annotator.models import Export, Project, Ranking
 from annotator.requests import PersonRequest
 
@@ -101,9 +100,7 @@ def export_download(request: PersonRequest, slug: str, format_name: str) -> Http
 def streamed(request: PersonRequest, project: Project, recipe: Recipe) -> StreamingHttpResponse:
     name = f"{project.slug}-{recipe.format}.{recipe.file_type}"
     events.record(project, request.user, "exported", name)
-    blocks = export.stream(
-        project, recipe, frozen=Frozen.now(project), withdrawn=consent.withdrawn_ids(project)
-    )
+    blocks = export.stream(project, recipe)
     return StreamingHttpResponse(
         blocks,
         content_type=TYPES[recipe.file_type],

@@ -130,8 +130,8 @@ def test_after_a_withdrawal_it_is_not_the_same_and_says_why(judged, bob, carol):
 
 
 def test_nothing_of_who_withdrew_is_in_the_manifest(judged, bob):
-    judged.memberships.filter(user=bob).update(reliability=0.9)
-    export = make(judged)
+    judged.memberships.update(reliability=0.9)
+    export = make(judged, selection=Selection(min_reliability=0.5))
     name = pseudonym(judged, bob.pk)
     assert name in (export.folder / "manifest.json").read_text()
     consent.withdraw(bob, judged)
