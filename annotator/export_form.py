@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -189,6 +189,8 @@ def _splits(train: float | None, validation: float | None) -> SplitPlan:
     return SplitPlan(train, validation, max(0.0, round(1 - train - validation, 9)))
 
 
-def _midnight(day: Any, *, days: int = 0) -> datetime | None:
+def _midnight(day: date | None, *, days: int = 0) -> datetime | None:
     """The beginning of the day (or of a later one), by the clock of UTC: the same wherever the site runs."""
-    return None if day is None else datetime.combine(day, time(), UTC) + timedelta(days=days)
+    if day is None or (days and day == date.max):
+        return None  # nothing is later than the last day there is
+    return datetime.combine(day, time(), UTC) + timedelta(days=days)

@@ -139,6 +139,22 @@ def test_a_wrong_choice_is_named_and_makes_nothing(page, judged, query):
     assert not Export.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"iteration_from": "9" * 30},
+        {"given_from": "0001-01-01", "given_to": "9999-12-31"},
+        {"min_agreement": "nan"},
+        {"min_agreement": "1e400"},
+        {"domains": "code\x00"},
+        {"page": "9" * 40},
+    ],
+)
+def test_strange_values_are_answered(page, judged, query):
+    assert "counted-title" in page({"format": "trl", **query}, htmx=True)
+    assert "counted-title" in page({"format": "trl", **query})
+
+
 def test_one_is_made_from_the_form(page, judged, dana):
     query = {
         "format": "trl",
