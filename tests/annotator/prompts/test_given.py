@@ -44,7 +44,9 @@ def test_who_came_with_a_file_is_nobody_here(project):
     user = User.objects.get(is_imported=True)
     assert (user.is_active, user.is_simulated, user.has_usable_password()) == (False, False, False)
     for password in ("!", ""):
-        assert authenticate(RequestFactory().post("/login/"), username=user.username, password=password) is None
+        assert (
+            authenticate(RequestFactory().post("/login/"), username=user.username, password=password) is None
+        )
     assert not Membership.objects.filter(user=user).exists()
 
 
