@@ -33,11 +33,10 @@ def text(name: str, value: Any) -> str:
     """The value, if it is a text of no more than MAX_TEXT characters."""
     if not isinstance(value, str):
         raise FieldProblem(name, f"must be a text, not {kind(value)}.")
-    if len(value) > MAX_TEXT:
-        value = value.strip()
-    if len(value) > MAX_TEXT:
-        raise FieldProblem(name, f"has {len(value)} characters; {MAX_TEXT} are the most.")
-    return value
+    given: str = value.strip() if len(value) > MAX_TEXT else value
+    if len(given) > MAX_TEXT:
+        raise FieldProblem(name, f"has {len(given)} characters; {MAX_TEXT} are the most.")
+    return given
 
 
 def needed(name: str, value: Any) -> str:
