@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.forms.widgets import Input
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -124,10 +125,10 @@ class ExportForm(forms.Form):
             self.choices(field, [(value, names[field].get(value, value)) for value in values])
         self.choices("format", [(name, words.label(name)) for name in FORMATS])
         for name in ("given_from", "given_to"):
-            self.fields[name].widget.format = "%Y-%m-%d"  # type: ignore[attr-defined]
-        for field in self.fields.values():
-            if isinstance(field.widget, forms.TextInput | forms.NumberInput | forms.Select | forms.DateInput):
-                field.widget.attrs["class"] = "input"
+            self.fields[name].widget.format = "%Y-%m-%d"
+        for one in self.fields.values():
+            if isinstance(one.widget, Input | forms.Select):
+                one.widget.attrs["class"] = "input"
 
     def choices(self, field: str, choices: list[tuple[str, Any]]) -> None:
         self.fields[field].choices = choices  # type: ignore[attr-defined]
@@ -189,6 +190,8 @@ def _splits(train: float | None, validation: float | None) -> SplitPlan:
     return SplitPlan(train, validation, max(0.0, round(1 - train - validation, 9)))
 
 
-def _midnight(day: Any, *, days: int = 0) -> datetime | None:
+def _midnight(day: date | None, *, days: int = 0) -> datetime | None:
     """The beginning of the day (or of a later one), by the clock of UTC: the same wherever the site runs."""
-    return None if day is None else datetime.combine(day, time(), UTC) + timedelta(days=days)
+    if day is None or (days and day == date.max):
+        return None  # nothing is later than the last day there is
+    return datetime.combine(day, time(), UTC) + timedelta(days=days)

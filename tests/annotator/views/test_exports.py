@@ -1,7 +1,9 @@
 """The pages of exports: choosing with a live count, what a saved one shows, and its files."""
 
 import hashlib
+import io
 import json
+import tarfile
 
 import pytest
 from django.urls import reverse
@@ -139,6 +141,22 @@ def test_a_wrong_choice_is_named_and_makes_nothing(page, judged, query):
     assert not Export.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"iteration_from": "9" * 30},
+        {"given_from": "0001-01-01", "given_to": "9999-12-31"},
+        {"min_agreement": "nan"},
+        {"min_agreement": "1e400"},
+        {"domains": "code\x00"},
+        {"page": "9" * 40},
+    ],
+)
+def test_strange_values_are_answered(page, judged, query):
+    assert "counted-title" in page({"format": "trl", **query}, htmx=True)
+    assert "counted-title" in page({"format": "trl", **query})
+
+
 def test_one_is_made_from_the_form(page, judged, dana):
     query = {
         "format": "trl",
@@ -227,6 +245,23 @@ def test_only_its_own_files_are_sent(page, judged, name):
     export = made(judged)
     url = reverse("export", args=[judged.slug, export.pk]) + f"files/{name}"
     assert page.client.get(url).status_code == 404
+
+
+def test_all_files_come_as_one_archive_in_pieces_too(page, judged):
+    export = made(judged)
+    url = reverse("export-file", args=[judged.slug, export.pk, "all.tar"])
+    whole = page.client.get(url)
+    data = b"".join(whole.streaming_content)
+    assert whole["Content-Length"] == str(len(data))
+    assert f'filename="support-{export.pk}.tar"' in whole["Content-Disposition"]
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for file in export.files:
+            inside = archive.extractfile(f"support-{export.pk}/{file['name']}").read()
+            assert hashlib.sha256(inside).hexdigest() == file["sha256"]
+    rest = page.client.get(url, headers={"Range": "bytes=700-", "If-Range": whole["ETag"]})
+    assert data[:700] + b"".join(rest.streaming_content) == data
+    (export.folder / "README.md").unlink()
+    assert page.client.get(url).status_code == 410
 
 
 def test_another_projects_export_is_not_found(page, judged, client_of, mallory):
