@@ -3,8 +3,8 @@
     python bench/import_export.py                  100,000 tasks in, 1,000,000 rankings out
     python bench/import_export.py --json figures.json
 
-`import_load.py` and `export_load.py` do the two and run alone too. Each is measured in a process of its own, on
-an SQLite database that is gone afterwards. The limits, on two cores: 100,000 tasks with the search for near
+`import_load.py` and `export_load.py` do the two and run alone too. Each is measured in a process of its own,
+on an SQLite database that is gone afterwards. Limits, on two cores: 100,000 tasks with the search for near
 duplicates in 5 minutes and 1 GB; 1,000,000 rankings in 2 minutes and 300 MB. Ends with 1 where one is missed.
 """
 

@@ -391,6 +391,49 @@ class TestOwn:
         _, record = read({"description": "Antonyms", "instruction": "Say it."})
         assert (record.image, record.image_text, record.text) == ("", "", "Antonyms")
 
+    def test_everything(self):
+        _, record = read(
+            {
+                "text": "Antonyms",
+                "domain": "Customer Service",
+                "language": "zh_CN",
+                "examples": [{"input": "hot", "output": "cold"}],
+                "held_out_examples": [{"input": "up", "output": "down"}],
+                "reference": "Write the opposite.",
+                "source": "me",
+            }
+        )
+        assert (record.domain, record.language, record.source) == ("customer-service", "zh-hans", "me")
+        assert record.examples == ({"input": "hot", "output": "cold"},)
+        assert record.held_out_examples == ({"input": "up", "output": "down"},)
+        assert (record.reference, record.instruction, record.ignored) == ("Write the opposite.", "", ())
+
+    @pytest.mark.parametrize("task", ["text", "task", "prompt"])
+    @pytest.mark.parametrize("instruction", ["instruction", "completion"])
+    def test_pairs_under_all_their_names(self, task, instruction):
+        _, record = read({task: "A task", instruction: "Write it."})
+        assert (record.text, record.instruction) == ("A task", "Write it.")
+
+    def test_a_task_may_consist_of_examples(self):
+        _, record = read({"text": "", "examples": [{"input": "", "output": "x"}]})
+        assert (record.text, len(record.examples)) == ("", 1)
+
+    @pytest.mark.parametrize(
+        ("examples", "message"),
+        [
+            ({}, "examples: must be a list, not an object"),
+            (["x"], r"examples\[1\]: must be an object"),
+            ([{"input": "x"}], r"examples\[1\]: must be an object"),
+            ([{"input": "x", "output": 3}], r"examples\[1\]\.output: must be a text"),
+            ([{"input": "x", "output": " "}], r"examples\[1\]\.output: is empty"),
+            ([{"input": "a", "output": "b"}] * 201, "examples: has 201 examples; 200 are the most"),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["examples", "held_out_examples"])
+    def test_bad_examples(self, name, examples, message):
+        with pytest.raises(FieldProblem, match=message):
+            read({"text": "a", name: examples})
+
     @pytest.mark.parametrize(
         "row", [{"text": "a", "domain": "cooking"}, {"text": "a", "language": "Elvish!"}]
     )
