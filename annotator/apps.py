@@ -10,3 +10,8 @@ __all__ = ["AnnotatorConfig", "celery_app"]
 class AnnotatorConfig(AppConfig):
     name = "annotator"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from annotator import audit_signals  # models can be imported only now
+
+        audit_signals.connect(self)

@@ -189,7 +189,7 @@ def cancel(run: Run, *, user: Person = None) -> bool:
         asked = bool(active.update(cancel_requested=True))
         active.filter(state=Run.State.QUEUED).update(state=Run.State.CANCELLED, finished_at=Now())
         if asked:
-            events.record(run.project, user, "cancelled", str(run), run.get_absolute_url())
+            events.record(run.project, user, "cancelled", str(run), run.get_absolute_url(), target=run)
     run.refresh_from_db()
     if asked:
         run_log.append(run, f"{user or 'the site'} asked for its end")
@@ -205,7 +205,7 @@ def resume(run: Run, *, user: Person = None) -> Run:
                 state=Run.State.QUEUED, cancel_requested=False, error="", finished_at=None, sent_at=None
             )
             if resumed:
-                events.record(run.project, user, "resumed", str(run), run.get_absolute_url())
+                events.record(run.project, user, "resumed", str(run), run.get_absolute_url(), target=run)
     except IntegrityError as error:
         raise _already_active(run.project, run.kind) from error
     if not resumed:
@@ -313,7 +313,9 @@ def _start(
                 total=total,
                 **fields,
             )
-            events.record(project, user, "started", str(run), run.get_absolute_url())
+            events.record(
+                project, user, "started", str(run), run.get_absolute_url(), target=run, details=config
+            )
     except IntegrityError as error:
         raise _already_active(project, kind) from error
     transaction.on_commit(lambda: send(run.pk))

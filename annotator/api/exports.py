@@ -7,6 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
+from annotator import events
 from annotator.access import STAFF
 from annotator.api.views import ProjectView
 from annotator.exports import writing
@@ -26,7 +27,10 @@ class ExportDownload(ProjectView):
             blocks = writing.blocks(self.project, format=format_name)
         except writing.UnknownFormat as error:
             raise Http404(str(error)) from error
-        name = f'attachment; filename="{self.project.slug}-{format_name}.jsonl"'
+        name = f"{self.project.slug}-{format_name}.jsonl"
+        events.record(self.project, self.person, "exported", name)
         return StreamingHttpResponse(
-            blocks, content_type="application/jsonl", headers={"Content-Disposition": name}
+            blocks,
+            content_type="application/jsonl",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )

@@ -13,10 +13,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotator import pausing
 from annotator.access import JUDGES
 from annotator.api.views import ProjectView, Refused
 from annotator.models import Assignment, Completion, Ranking, Verdict
-from annotator.quality import watch
 from annotator.ranking import leases, queue
 from annotator.ranking.judgments import Judgment, SubmitError
 from annotator.ranking.submit import feedback, skip, submit, undo
@@ -196,8 +196,8 @@ class Claim(JudgingView):
     def post(self, request: Request, slug: str) -> Response:
         """My next comparison."""
         given = _CLAIM.run_validation(request.data)
-        if self.membership is not None and self.membership.paused_at is not None:
-            raise PermissionDenied(watch.reason(self.membership))
+        if why := pausing.why(self.project, self.membership):
+            raise PermissionDenied(why)
         assignment = queue.claim_next(
             annotator=self.person,
             project=self.project,

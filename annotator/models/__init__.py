@@ -1,5 +1,6 @@
 """The domain, in the field's words (people, prompts, comparisons, rankings)."""
 
+from annotator.models.audit import AppendOnly, AuditEntry
 from annotator.models.comparisons import Assignment, Comparison, Slot
 from annotator.models.events import Event
 from annotator.models.people import Invitation, Membership, PauseKind, Role, User
@@ -9,7 +10,9 @@ from annotator.models.quality import GoldAnswer, Note, QualityReport
 from annotator.models.rankings import Ranking, Verdict
 
 __all__ = [
+    "AppendOnly",
     "Assignment",
+    "AuditEntry",
     "Comparison",
     "Completion",
     "Domain",

@@ -91,6 +91,11 @@ def release_all(annotator: User, project: Project) -> None:
         release(held)
 
 
+def held() -> QuerySet[Assignment]:
+    """All leases that hold their place, the expired ones too."""
+    return Assignment.objects.filter(state=State.LEASED)
+
+
 def expired() -> QuerySet[Assignment]:
     """The leases that have ended and still hold their place."""
     return Assignment.objects.filter(state=State.LEASED, leased_until__lte=Now())

@@ -42,8 +42,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "annotator.site.admin_config.SiteAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -72,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "annotator.audit.AuditMiddleware",
 ]
 
 ROOT_URLCONF = "annotator.site.urls"
@@ -148,6 +150,10 @@ MEDIA_ROOT = VAR / "files"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=64 * 1024 * 1024)
 
+# Audit log
+AUDIT_ADDRESSES = env.bool("AUDIT_ADDRESSES", default=True)
+"""Whether it keeps from which network address something was done."""
+
 # Security
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -158,8 +164,6 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "frame-ancestors": [NONE],
     },
-    # The admin's theme (Alpine) evaluates expressions; our own pages do not.
-    "EXCLUDE_URL_PREFIXES": ["/admin/"],
 }
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -238,7 +242,38 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-UNFOLD = {"SITE_TITLE": "PrefLoop", "SITE_HEADER": "PrefLoop"}
+# The admin's look: the greys and the accent of static/css/tokens.css
+UNFOLD = {
+    "SITE_TITLE": "PrefLoop",
+    "SITE_HEADER": "PrefLoop",
+    "SITE_SUBHEADER": _("Administration"),
+    "SITE_SYMBOL": "cached",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"/{STATIC_URL}favicon.svg"}],
+    "SHOW_LANGUAGES": True,
+    "THEME": "annotator.site.admin_site.theme",
+    "BORDER_RADIUS": "6px",
+    "DASHBOARD_CALLBACK": "rlhf.dashboard.fill",
+    "STYLES": [f"/{STATIC_URL}css/admin.css"],
+    "SCRIPTS": [f"/{STATIC_URL}js/admin.js"],
+    "COLORS": {
+        "base": {
+            **{"50": "#f6f7f8", "100": "#f1f3f5", "200": "#dcdfe4", "300": "#c3c8d0", "400": "#959eab"},
+            **{"500": "#646b76", "600": "#545b66", "700": "#3a424d", "800": "#2b323c", "900": "#161a20"},
+            "950": "#0e1115",
+        },
+        "primary": {
+            **{"50": "#f3f7fe", "100": "#e8effb", "200": "#cfdff7", "300": "#a9c3ef", "400": "#85b3fa"},
+            **{"500": "#5b95ec", "600": "#1f5bc4", "700": "#184a9f", "800": "#153f87", "900": "#172a48"},
+            "950": "#0f1c33",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": False,
+        "show_all_applications": False,
+        "navigation": "annotator.site.admin_site.side_bar",
+    },
+}
 
 LOGGING = {
     "version": 1,

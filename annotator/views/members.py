@@ -32,8 +32,10 @@ def members(request: PersonRequest, slug: str) -> HttpResponse:
     form = MemberForm(request.POST or None, project=project)
     if form.is_valid():
         user, role = form.cleaned_data["username"], form.cleaned_data["role"]
-        Membership.objects.create(project=project, user=user, role=role)
-        events.record(project, request.user, "added", user.username)
+        row = Membership.objects.create(project=project, user=user, role=role)
+        events.record(
+            project, request.user, "added", user.username, target=row, changes={"role": [None, role]}
+        )
         messages.success(request, _("%(name)s has joined the project.") % {"name": user.username})
         return redirect("members", project.slug)
     return members_page(request, project, form=form, status=400 if form.errors else 200)
@@ -128,9 +130,12 @@ def member_change(request: PersonRequest, slug: str, member_id: int) -> HttpResp
         if role != Role.MANAGER and is_last_manager(project, member):
             messages.error(request, _("A project needs a manager. Make somebody else one first."))
             return redirect("members", project.slug)
+        changes = {"role": [member.role, role]}
         member.role = role
         member.save(update_fields=["role"])
-        events.record(project, request.user, "changed", member.user.username)
+        events.record(
+            project, request.user, "changed", member.user.username, target=member, changes=changes
+        )
     messages.success(request, _("Saved."))
     return redirect("members", project.slug)
 
@@ -146,8 +151,15 @@ def member_remove(request: PersonRequest, slug: str, member_id: int) -> HttpResp
         messages.error(request, _("A project needs a manager. Make somebody else one first."))
         return redirect("members", project.slug)
     _release_leases(project, member)
+    events.record(
+        project,
+        request.user,
+        "removed",
+        member.user.username,
+        target=member,
+        changes={"role": [member.role, None]},
+    )
     member.delete()
-    events.record(project, request.user, "removed", member.user.username)
     messages.success(
         request, _("%(name)s has left the project. Their judgments stay.") % {"name": member.user.username}
     )

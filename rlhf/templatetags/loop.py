@@ -29,6 +29,8 @@ SENTENCES: dict[str, Callable[[], str]] = {
     "exported": lambda: _("{actor} exported {subject}"),
     "created the project": lambda: _("{actor} created the project {subject}"),
     "changed the settings": lambda: _("{actor} changed the settings: {subject}"),
+    "paused the project": lambda: _("{actor} paused the project {subject}"),
+    "resumed the project": lambda: _("{actor} resumed the project {subject}"),
     "added": lambda: _("{actor} added {subject} to the project"),
     "changed": lambda: _("{actor} changed the role of {subject}"),
     "removed": lambda: _("{actor} removed {subject} from the project"),

@@ -1,0 +1,13 @@
+// Things of the admin's theme that only answer to a click (links without an address) answer to keys too.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const thing of document.querySelectorAll("a:not([href]), span[x-on\\:click], div[x-on\\:click]")) {
+    if (![...thing.attributes].some((attribute) => attribute.name.startsWith("x-on:click"))) continue;
+    thing.tabIndex = 0;
+    thing.setAttribute("role", "button");
+    thing.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      thing.click();
+    });
+  }
+});
