@@ -60,7 +60,7 @@ class AuditMiddleware:
 def record(
     action: str,
     *,
-    actor: User | AnonymousUser | None | _By = BY_REQUEST,
+    actor: User | AnonymousUser | _By | None = BY_REQUEST,
     project: Project | None = None,
     target: models.Model | None = None,
     name: str = "",

@@ -55,7 +55,7 @@ def _saved(instance: User, created: bool, **kwargs: Any) -> None:
     if created:
         rights = {name: True for name in ("is_staff", "is_superuser") if getattr(instance, name)}
         audit.record("made the account", target=instance, details=rights)
-    elif instance._password is not None:  # a new one, not only a stronger hash of the same
+    elif getattr(instance, "_password", None) is not None:  # a new one, not only a stronger hash of the same
         audit.record("changed the password of", target=instance)
 
 

@@ -111,7 +111,7 @@ class SnapshotAdmin(ReadOnly, SiteAdmin):
 
 
 class CutFilter(RareFilter):
-    title = gettext_lazy("what is rare")
+    title = gettext_lazy("kind")
     parameter_name = "only"
     conditions = {"cut": (gettext_lazy("Cut at the limit of tokens"), Q(finished=False))}
 

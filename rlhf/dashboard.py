@@ -23,9 +23,9 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
-from annotator.admin.filters import first_since
 from annotator.audit_words import in_words
 from annotator.models import AuditEntry, Comparison, Membership, Project, PromptImport, Ranking
+from annotator.periods import first_since
 from annotator.ranking import leases
 from rlhf.models import Run
 
@@ -109,9 +109,10 @@ def _waiting() -> Iterator[Figure]:
     """Messages that no worker has taken yet, of each queue."""
     try:
         with current_app.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=1, timeout=1)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
             for name in QUEUES:
-                waiting = connection.default_channel.client.llen(name)
+                redis: Any = connection.default_channel
+                waiting = redis.client.llen(name)
                 yield Figure(_("Waiting in “%s”") % name, _number(waiting))
     except (OperationalError, OSError) as error:
         yield Figure(_("Broker"), _("cannot be reached"), note=str(error)[:200], attention=True)

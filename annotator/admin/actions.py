@@ -83,8 +83,7 @@ def project_of(row: Any) -> Project | None:
 
 
 def _tell(admin: Any, request: HttpRequest, description: str | Promise, done: int, left: int) -> None:
-    text = ngettext("%(what)s: done to %(n)d.", "%(what)s: done to %(n)d.", done)
-    text = text % {"what": description, "n": done}
+    text = _("%(what)s: %(n)d done.") % {"what": description, "n": done}
     if left:
         rest = ngettext("%(n)d was left as it is.", "%(n)d were left as they are.", left)
         text = f"{text} {rest % {'n': left}}"

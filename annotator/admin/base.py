@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar
 
+from django.contrib.admin import ShowFacets
 from django.db.models import Model, QuerySet
 from django.forms import BaseForm
 from django.http import HttpRequest
@@ -38,6 +39,7 @@ class SiteAdmin(ModelAdmin):
     """A name of Google's Material Symbols."""
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # each choice counted would be all rows read, several times
     list_per_page = 50
     list_max_show_all = 0
     list_filter_submit = True

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import connection
-from django.db.models import Max, Min, Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_date
@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 
 from annotator.models import Project
+from annotator.periods import first_since
 
 MOST_PROJECTS = 500
 FEW = 20_000
@@ -45,20 +46,6 @@ class PeriodFilter(RangeDateFilter):
         except ValueError:
             return None
         return timezone.make_aware(datetime.combine(day, time.min)) if day else None
-
-
-def first_since(rows: QuerySet[Any], column: str, moment: datetime) -> int:
-    """The lowest number from which on rows are not older than `moment`; found by halving, not by reading."""
-    ends = rows.aggregate(low=Min("pk"), high=Max("pk"))
-    low, high = ends["low"] or 0, (ends["high"] or 0) + 1
-    while low < high:
-        middle = (low + high) // 2
-        row = rows.filter(pk__gte=middle).order_by("pk").values_list("pk", column).first()
-        if row is None or row[1] >= moment:
-            high = middle
-        else:
-            low = row[0] + 1
-    return low
 
 
 class RareFilter(DropdownFilter):
@@ -115,7 +102,8 @@ class ProjectFilter(DropdownFilter):
         between: Any = queryset.model._meta.get_field(self.through).related_model
         of_project = between._default_manager.filter(project=int(value)).order_by()
         if of_project[: FEW + 1].count() > FEW:
-            return queryset.filter(**{f"{self.through}__project": int(value)})
+            # As a condition on each row: of a join the database might read the large side first.
+            return queryset.filter(Exists(of_project.filter(pk=OuterRef(f"{self.through}_id"))))
         found = queryset.model._default_manager.filter(**{f"{self.through}__in": of_project})
         return queryset.filter(pk__in=found.order_by().values("pk"))
 

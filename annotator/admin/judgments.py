@@ -41,7 +41,7 @@ class SlotInline(ReadOnly, TabularInline):
 
 
 class OutFilter(RareFilter):
-    title = gettext_lazy("what is rare")
+    title = gettext_lazy("kind")
     parameter_name = "only"
     conditions = {
         "closed": (gettext_lazy("Closed"), Q(is_closed=True)),
@@ -98,7 +98,7 @@ class ComparisonAdmin(Many, SiteAdmin):
     )
     def release(self, request: HttpRequest, row: Comparison) -> bool:
         held = Assignment.objects.filter(comparison=row, state=State.LEASED)
-        return any([leases.release(assignment) for assignment in held])
+        return sum(leases.release(assignment) for assignment in held) > 0
 
 
 class StateFilter(UnusualFilter):
@@ -106,6 +106,11 @@ class StateFilter(UnusualFilter):
     parameter_name = column = "state"
     choices_of = State.choices
     usual = (State.LEASED, State.SUBMITTED)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return (
+            queryset & leases.held() if self.value() == State.LEASED else super().queryset(request, queryset)
+        )
 
 
 class OfComparisonsProject(ProjectFilter):
@@ -157,7 +162,7 @@ class VerdictFilter(UnusualFilter):
 
 
 class KindFilter(RareFilter):
-    title = gettext_lazy("what is rare")
+    title = gettext_lazy("kind")
     parameter_name = "only"
     conditions = {
         "superseded": (gettext_lazy("Superseded or undone"), Q(is_live=False)),

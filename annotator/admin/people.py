@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from axes.utils import reset
@@ -40,8 +40,9 @@ for log in (AccessAttempt, AccessLog, AccessFailureLog):
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, SiteAdmin):  # type: ignore[type-arg]
-    group, icon = Group.PEOPLE, "person"
+class UserAdmin(BaseUserAdmin, SiteAdmin):  # type: ignore[type-arg,misc]
+    group: ClassVar[Group] = Group.PEOPLE
+    icon = "person"
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -56,7 +57,7 @@ class UserAdmin(BaseUserAdmin, SiteAdmin):  # type: ignore[type-arg]
     ]
     search_fields = ["=id", "username__istartswith", "first_name__istartswith", "email__istartswith"]
     readonly_fields = ["is_simulated", "last_login", "date_joined"]
-    ordering = ["-id"]
+    ordering = ("-id",)
     actions = ["deactivate", "activate"]
 
     def reasons_to_keep(self, objs: Sequence[Model] | QuerySet[Any]) -> list[str]:
@@ -67,7 +68,7 @@ class UserAdmin(BaseUserAdmin, SiteAdmin):  # type: ignore[type-arg]
         return []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Rights are given by superusers alone: else whoever may edit accounts could make one of themselves."""
+        """Rights are given by superusers alone: else whoever edits accounts could make themselves one."""
         fields = super().get_readonly_fields(request, obj)
         if request.user.is_superuser:
             return fields
@@ -113,9 +114,10 @@ class UserAdmin(BaseUserAdmin, SiteAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(PermissionGroup)
-class GroupAdmin(BaseGroupAdmin, SiteAdmin):
-    group, icon = Group.PEOPLE, "shield_person"
-    ordering = ["name"]
+class GroupAdmin(BaseGroupAdmin, SiteAdmin):  # type: ignore[misc]
+    group: ClassVar[Group] = Group.PEOPLE
+    icon = "shield_person"
+    ordering = ("name",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_superuser)
@@ -183,7 +185,7 @@ class MembershipAdmin(SiteAdmin):
 
         return Form
 
-    def reasons_to_keep(self, objs: Sequence[Model] | QuerySet[Any]) -> list[str]:
+    def reasons_to_keep(self, objs: Sequence[Any] | QuerySet[Any]) -> list[str]:
         return [_("the last manager of %s") % row.project for row in objs if is_last_manager(row)]
 
     def note(self, request: HttpRequest, obj: Model, action: str, changes: audit.Changes) -> None:

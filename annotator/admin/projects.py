@@ -99,8 +99,8 @@ class ProjectAdmin(SiteAdmin):
         gettext_lazy("Pause: hand nothing out"),
         permission="change",
         confirm=gettext_lazy(
-            "Nobody in these projects is given comparisons until somebody resumes them. What people hold, they "
-            "may still submit."
+            "Nobody in these projects is given comparisons until somebody resumes them. What people hold, "
+            "they may still submit."
         ),
     )
     def pause(self, request: HttpRequest, row: Project) -> bool:
@@ -180,5 +180,3 @@ class EventAdmin(ReadOnly, Many, SiteAdmin):
         if not row.url.startswith("/"):
             return "–"
         return format_html('<a href="{}">{}</a>', row.url, _("Open"))
-
-

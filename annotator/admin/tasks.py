@@ -132,7 +132,9 @@ class CompletionAdmin(ReadOnly, Many, SiteAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        return rows.defer("prompt__examples", "prompt__held_out_examples", "prompt__reference", "prompt__text")
+        return rows.defer(
+            "prompt__examples", "prompt__held_out_examples", "prompt__reference", "prompt__text"
+        )
 
     @display(description=gettext_lazy("text"))
     def beginning(self, row: Completion) -> str:

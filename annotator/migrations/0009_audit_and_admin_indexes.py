@@ -113,6 +113,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='auditentry',
+            index=models.Index(fields=['object_type', '-id'], name='audit_of_object_type'),
+        ),
+        migrations.AddIndex(
+            model_name='auditentry',
             index=models.Index(fields=['object_type', 'object_id', '-id'], name='audit_of_object'),
         ),
         migrations.AddIndex(

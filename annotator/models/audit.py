@@ -78,6 +78,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["project", "-id"], name="audit_of_project"),
             models.Index(fields=["action", "-id"], name="audit_of_action"),
             models.Index(fields=["source", "-id"], name="audit_of_source"),
+            models.Index(fields=["object_type", "-id"], name="audit_of_object_type"),
             models.Index(fields=["object_type", "object_id", "-id"], name="audit_of_object"),
             models.Index(fields=["address", "-id"], name="audit_of_address"),
         ]

@@ -123,7 +123,9 @@ class Comparison(models.Model):
             # For the admin.
             models.Index(fields=["rule", "-id"], name="comparison_by_rule"),
             models.Index(fields=["-id"], name="comparison_closed", condition=models.Q(is_closed=True)),
-            models.Index(fields=["-id"], name="comparison_adjudicated", condition=models.Q(is_adjudicated=True)),
+            models.Index(
+                fields=["-id"], name="comparison_adjudicated", condition=models.Q(is_adjudicated=True)
+            ),
         ]
 
     def __str__(self) -> str:

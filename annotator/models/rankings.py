@@ -93,9 +93,13 @@ class Ranking(models.Model):
                 fields=["verdict", "-id"], name="ranking_not_ranked", condition=~models.Q(verdict="ranked")
             ),
             models.Index(fields=["-id"], name="ranking_superseded", condition=models.Q(is_live=False)),
-            models.Index(fields=["-id"], name="ranking_adjudication", condition=models.Q(is_adjudication=True)),
+            models.Index(
+                fields=["-id"], name="ranking_adjudication", condition=models.Q(is_adjudication=True)
+            ),
             models.Index(fields=["-id"], name="ranking_simulated", condition=models.Q(is_simulated=True)),
-            models.Index(fields=["-id"], name="ranking_of_gold", condition=models.Q(gold_score__isnull=False)),
+            models.Index(
+                fields=["-id"], name="ranking_of_gold", condition=models.Q(gold_score__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

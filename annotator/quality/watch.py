@@ -327,9 +327,7 @@ def _change(
     for name, value in values.items():
         setattr(membership, name, value)
     details = {"kind": membership.pause_kind, "reason": membership.pause_reason, **membership.pause_facts}
-    events.record(
-        membership.project, by, verb, membership.user.username, target=membership, details=details
-    )
+    events.record(membership.project, by, verb, membership.user.username, target=membership, details=details)
     return True
 
 

@@ -133,9 +133,7 @@ def member_change(request: PersonRequest, slug: str, member_id: int) -> HttpResp
         changes = {"role": [member.role, role]}
         member.role = role
         member.save(update_fields=["role"])
-        events.record(
-            project, request.user, "changed", member.user.username, target=member, changes=changes
-        )
+        events.record(project, request.user, "changed", member.user.username, target=member, changes=changes)
     messages.success(request, _("Saved."))
     return redirect("members", project.slug)
 

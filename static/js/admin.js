@@ -11,3 +11,11 @@ document.addEventListener("DOMContentLoaded", () => {
     });
   }
 });
+
+// Landmarks that the theme leaves out: the page's main part, and a name for each part that scrolls.
+addEventListener("load", () => {
+  document.getElementById("main")?.setAttribute("role", "main");
+  document.querySelectorAll(".simplebar-content-wrapper[role=region]").forEach((part, index) => {
+    part.setAttribute("aria-label", `${part.getAttribute("aria-label")} ${index + 1}`);
+  });
+});
