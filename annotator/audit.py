@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from enum import Enum
 from typing import Any, Final
 
-from axes.helpers import get_client_ip_address
 from celery import current_task
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -21,6 +20,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from annotator.models import AuditEntry, Project, User
+from annotator.site.addresses import client_address
 
 Changes = dict[str, list[Any]]
 """{field: [before, after]}"""
@@ -124,7 +124,7 @@ def _source(request: HttpRequest | None) -> AuditEntry.Source:
 def _address(request: HttpRequest | None) -> str | None:
     if request is None or not settings.AUDIT_ADDRESSES:
         return None
-    return get_client_ip_address(request) or None
+    return client_address(request)
 
 
 def _plain(field: str, value: Any) -> Any:

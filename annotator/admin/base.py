@@ -44,7 +44,7 @@ class SiteAdmin(ModelAdmin):
     list_max_show_all = 0
     list_filter_submit = True
     list_before_template = "admin/_list_note.html"
-    ordering: Any = ("-id",)
+    ordering: ClassVar[Any] = ("-id",)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """For actions, also on what cannot be edited: Django's permission to change this model."""

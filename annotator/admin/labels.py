@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from django.apps import apps
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 MODELS = {
     # label: (one, many)
     "annotator.AuditEntry": (_("audit entry"), _("audit log")),
-    "annotator.Comparison": (_("comparison"), _("comparisons")),
+    "annotator.Comparison": (
+        ngettext_lazy("comparison", "comparisons", 1),
+        ngettext_lazy("comparison", "comparisons", 2),
+    ),
     "annotator.Slot": (_("place in a comparison"), _("places in a comparison")),
     "annotator.Assignment": (_("assignment"), _("assignments")),
     "annotator.Event": (_("event"), _("events")),
@@ -22,9 +26,12 @@ MODELS = {
     "annotator.Project": (_("project"), _("projects")),
     "annotator.Guideline": (_("guideline"), _("guidelines")),
     "annotator.PromptImport": (_("import"), _("imports")),
-    "annotator.Prompt": (_("task"), _("tasks")),
-    "annotator.Completion": (_("instruction"), _("instructions")),
-    "annotator.Ranking": (_("ranking"), _("rankings")),
+    "annotator.Prompt": (ngettext_lazy("task", "tasks", 1), ngettext_lazy("task", "tasks", 2)),
+    "annotator.Completion": (
+        ngettext_lazy("instruction", "instructions", 1),
+        ngettext_lazy("instruction", "instructions", 2),
+    ),
+    "annotator.Ranking": (ngettext_lazy("ranking", "rankings", 1), ngettext_lazy("ranking", "rankings", 2)),
     "annotator.GoldAnswer": (_("gold answer"), _("gold answers")),
     "annotator.QualityReport": (_("quality report"), _("quality reports")),
     "annotator.Note": (_("note"), _("notes")),
@@ -47,7 +54,7 @@ FIELDS = {
     # as in the code: as people read it
     "ID": _("number"),
     "project": _("project"),
-    "prompt": _("task"),
+    "prompt": ngettext_lazy("task", "tasks", 1),
     "completions key": _("instructions' numbers"),
     "rule": _("rule"),
     "priority": _("priority"),
@@ -60,9 +67,9 @@ FIELDS = {
     "repeats": _("repeats"),
     "is adjudicated": _("decided by a manager"),
     "created at": _("created at"),
-    "completions": _("instructions"),
-    "comparison": _("comparison"),
-    "completion": _("instruction"),
+    "completions": ngettext_lazy("instruction", "instructions", 2),
+    "comparison": ngettext_lazy("comparison", "comparisons", 1),
+    "completion": ngettext_lazy("instruction", "instructions", 1),
     "position": _("position"),
     "annotator": _("annotator"),
     "state": _("state"),
@@ -199,7 +206,7 @@ FIELDS = {
     "every": _("refitted every … rankings"),
     "fresh": _("new rankings"),
     "counted": _("newest counted ranking"),
-    "rankings": _("rankings"),
+    "rankings": ngettext_lazy("ranking", "rankings", 2),
     "refits": _("refits"),
     "refitted at": _("refitted at"),
     "heads": _("heads"),

@@ -131,6 +131,9 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "annotator.site.addresses.client_address"
+PROXIES = env.int("PROXIES", default=0)
+"""How many proxies of ours stand before the site, each adding whom it was asked by to X-Forwarded-For."""
 
 # Language and time
 LANGUAGE_CODE = "en"
