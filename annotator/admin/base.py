@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django.contrib.admin import ShowFacets
 from django.db.models import Model, QuerySet
 from django.forms import BaseForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
@@ -17,6 +17,11 @@ from annotator import audit
 from annotator.admin import searching
 from annotator.admin.actions import project_of
 from annotator.admin.paging import BoundedPaginator
+from annotator.audit_words import in_words
+from annotator.models import AuditEntry
+
+HISTORY = 100
+"""Entries of the audit log on a row's page of its history."""
 
 
 class Group(Enum):
@@ -59,6 +64,17 @@ class SiteAdmin(ModelAdmin):
         if reasons := self.reasons_to_keep(objs):
             return [], {}, set(), reasons
         return super().get_deleted_objects(objs, request)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Above what Django keeps of the admin, all that the audit log has of the row."""
+        entries: list[AuditEntry] = []
+        if request.user.has_perm("annotator.view_auditentry"):
+            found = AuditEntry.objects.filter(object_type=self.opts.label_lower, object_id=object_id)
+            entries = list(found[:HISTORY])
+        context = {"audit": [(entry, in_words(entry.action)) for entry in entries], **(extra_context or {})}
+        return super().history_view(request, object_id, context)
 
     def note(self, request: HttpRequest, obj: Model, action: str, changes: audit.Changes) -> None:
         """Write into the audit log what was done to a row by its form."""

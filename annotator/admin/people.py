@@ -190,10 +190,13 @@ class MembershipAdmin(SiteAdmin):
 
     def note(self, request: HttpRequest, obj: Model, action: str, changes: audit.Changes) -> None:
         """Into the project's events as well."""
-        assert isinstance(obj, Membership)  # noqa: S101
-        verb = {"added": "added", "changed": "changed", "deleted": "removed"}[action]
-        person: Any = request.user
-        events.record(obj.project, person, verb, obj.user.username, target=obj, changes=changes)
+        match action:
+            case "added":
+                _tell(obj, request, "added", changes)
+            case "changed":
+                _tell(obj, request, "changed", changes)
+            case "deleted":
+                _tell(obj, request, "removed", changes)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         leases.release_all(obj.user, obj.project)
@@ -208,6 +211,11 @@ class MembershipAdmin(SiteAdmin):
     def resume(self, request: HttpRequest, row: Membership) -> bool:
         person: Any = request.user
         return watch.lift(row, person)
+
+
+def _tell(row: Any, request: HttpRequest, verb: str, changes: audit.Changes) -> None:
+    person: Any = request.user
+    events.record(row.project, person, verb, row.user.username, target=row, changes=changes)
 
 
 def is_last_manager(row: Membership) -> bool:

@@ -79,6 +79,20 @@ def test_csv_has_all_that_the_filters_leave_and_says_that_it_was_taken(browser, 
     assert (latest.action, latest.actor, latest.details) == ("downloaded", root, {"action": "looked"})
 
 
+def test_the_history_of_a_row_has_what_was_done_on_the_pages_too(browser, client, project, alice, bob):
+    member = project.memberships.get(user=bob)
+    client.force_login(alice)
+    client.post(reverse("member-change", args=[project.slug, member.pk]), {"role": "researcher"})
+    url = reverse("admin:annotator_membership_history", args=[member.pk])
+    client.force_login(make_user("boss", is_staff=True, is_superuser=True))
+    page = client.get(url).content.decode()
+    assert "alice (Page): changed · role: annotator → researcher" in page
+    staff = make_user("staff", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_membership"))
+    client.force_login(staff)
+    assert "annotator → researcher" not in client.get(url).content.decode()
+
+
 def test_csv_has_no_formulas(browser, project):
     audit.record("looked", name='=HYPERLINK("http://example.org")')
     assert downloaded(browser, action="looked")[0]["object_name"].startswith("'=")
