@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import (
@@ -82,6 +84,19 @@ class ComparisonAdmin(Many, SiteAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """It is closed instead: judgments may hang on it."""
         return False
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        base = super().get_form(request, obj, change, **kwargs)
+
+        class Form(base):  # type: ignore[misc,valid-type]
+            def clean_judgments_wanted(self) -> int:
+                wanted: int = self.cleaned_data["judgments_wanted"]
+                if obj and wanted < obj.judgments_taken:
+                    text = _("%(n)d are given or under way already: no fewer can be wanted.")
+                    raise ValidationError(text % {"n": obj.judgments_taken})
+                return wanted
+
+        return Form
 
     @each(gettext_lazy("Take out of the queue"), audited="closed")
     def close(self, request: HttpRequest, row: Comparison) -> bool:

@@ -65,10 +65,19 @@ class ProjectAdmin(SiteAdmin):
         ("created_at", PeriodFilter),
     ]
     search_fields = ["=id", "name__icontains", "slug__istartswith"]
-    readonly_fields = ["paused_at", "created_by", "created_at"]
     inlines = [MembershipInline]
     actions = ["pause", "resume"]
     warn_unsaved_form = True
+    # What is asked and how is changed on the project's settings page, which knows what fits together.
+    editable = ("name", "slug", "description", "language")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        fields = [field.name for field in self.opts.fields if not field.primary_key]
+        return [name for name in fields if name not in self.editable]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A project is founded on its own page, with guidelines and a manager."""
+        return False
 
     @display(description=gettext_lazy("state"), label={"working": "success", "paused": "warning"})
     def state(self, row: Project) -> tuple[str, str]:

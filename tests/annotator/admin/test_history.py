@@ -118,6 +118,24 @@ def test_inlines_change_nothing(browser, rows, project, bob):
     assert member.role == "annotator"
 
 
+def test_no_fewer_judgments_are_wanted_than_were_given(browser, rows):
+    row = rows[Ranking].comparison
+    values = {"priority": "0", "judgments_wanted": "0", "slots-TOTAL_FORMS": "0", "slots-INITIAL_FORMS": "0"}
+    answer = browser.post(address(type(row), "change", row.pk), values)
+    assert answer.status_code == 200
+    assert "no fewer can be wanted" in answer.content.decode()
+
+
+def test_settings_that_must_fit_together_are_not_changed_here(browser, rows, project):
+    values = {"name": "Help", "slug": "support", "language": "en", "response_format": "ranking"}
+    values |= {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+    assert browser.post(address(Project, "change", project.pk), values).status_code == 302
+    project.refresh_from_db()
+    assert (project.name, project.response_format) == ("Help", "pairwise")
+    entry = AuditEntry.objects.filter(action="changed the settings").get()
+    assert entry.changes == {"name": ["Support", "Help"]}
+
+
 def test_a_change_is_kept_with_what_was_there_before(browser, rows, project, root):
     row = rows[Ranking].comparison
     values = {
