@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import zipfile
 from io import BytesIO
 from typing import Any
 
+from django.core.files.base import ContentFile
 from PIL import Image
 
 from annotator.models import (
@@ -15,9 +17,12 @@ from annotator.models import (
     Membership,
     Project,
     Prompt,
+    PromptImport,
     Role,
     User,
 )
+from annotator.prompts import importing, kept
+from annotator.prompts.records import Record
 from annotator.ranking import queue
 from annotator.ranking.judgments import Judgment
 from annotator.ranking.queue import NewComparison
@@ -108,3 +113,50 @@ def make_ranking(project: Project, annotator: User, *, first: int = 0, key: str 
         judgment=Judgment(**judgment),
         idempotency_key=key or f"key-{next(_number)}",
     )
+
+
+def make_zip() -> bytes:
+    """Two pictures with a table, and a row whose picture is none."""
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        table = "image,description,instruction\n"
+        for name, content in (
+            ("a", make_image()),
+            ("b", make_image("JPEG")),
+            ("broken", BytesIO(b"no image")),
+        ):
+            archive.writestr(f"signs/{name}.png", content.getvalue())
+            table += f"{name}.png,A sign {name},Read the sign\n"
+        archive.writestr("signs/table.csv", table)
+    return out.getvalue()
+
+
+def make_import(
+    project: Project, content: str | bytes = "Say it.\tTask", name: str = "tasks.tsv", **values: Any
+) -> PromptImport:
+    """A file that waits for its inspection; it is sent to no broker."""
+    values = {"user": None, "default_domain": "general", "send": False, **values}
+    file = ContentFile(content.encode() if isinstance(content, str) else content, name=name)
+    return importing.create_import(project=project, name=name, file=file, **values)
+
+
+def make_inspected(project: Project, records: list[Record], **values: Any) -> PromptImport:
+    """An import whose inspection found these tasks, ready to be stored."""
+    batch = make_import(project, **values)
+    with kept.Files(batch) as files:
+        for record in records:
+            files.add(record)
+    batch.records, batch.state = files.records_name, PromptImport.State.READY
+    batch.report = {"kept": len(records), "rejected": 0}
+    batch.save()
+    return batch
+
+
+def bring_in(project: Project, records: list[Record], **values: Any) -> PromptImport:
+    """An import of these tasks, done."""
+    batch = make_inspected(project, records, **values)
+    importing.start_import(batch, send=False)
+    importing.run_import(batch.pk)
+    batch.refresh_from_db()
+    assert batch.state == PromptImport.State.DONE, batch.error
+    return batch

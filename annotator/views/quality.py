@@ -163,8 +163,10 @@ def _waiting(project: Project, known: str, polls: int) -> dict[str, Any]:
 
 
 def _today(project: Project) -> dict[int, int]:
-    given = Ranking.objects.live().filter(
-        comparison__project=project, created_at__gte=progress.start_of_day(), is_adjudication=False
+    given = (
+        Ranking.objects.live()
+        .given_here()
+        .filter(comparison__project=project, created_at__gte=progress.start_of_day(), is_adjudication=False)
     )
     return dict(given.order_by().values_list("annotator").annotate(n=Count("pk")))
 

@@ -25,6 +25,7 @@ SENTENCES: dict[str, Callable[[], str]] = {
     "promoted": lambda: _("{actor} promoted {subject}"),
     "asked people about": lambda: _("{actor} asked annotators about {subject}"),
     "imported": lambda: _("{actor} imported {subject}"),
+    "undid the import of": lambda: _("{actor} undid the import of {subject}"),
     "simulated": lambda: _("Simulated annotators gave {subject}"),
     "exported": lambda: _("{actor} exported {subject}"),
     "created the project": lambda: _("{actor} created the project {subject}"),
