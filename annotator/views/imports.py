@@ -37,7 +37,7 @@ def import_(request: PersonRequest, slug: str) -> HttpResponse:
                 user=request.user,
                 default_domain=form.cleaned_data["default_domain"],
                 options=form.options,
-                answers=form.cleaned_data["answers"],
+                answers=form.are_answers_ranked,
             )
         except ImportProblem as problem:
             form.add_error("file", str(problem))
@@ -70,7 +70,7 @@ def import_inspect(request: PersonRequest, slug: str, import_id: int) -> HttpRes
     inspected = importing.inspect_again(
         batch,
         options=form.options,
-        answers=form.cleaned_data["answers"],
+        answers=form.are_answers_ranked,
         default_domain=form.cleaned_data["default_domain"],
         family=batch.forced_format,
     )
