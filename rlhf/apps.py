@@ -8,3 +8,9 @@ class RlhfConfig(AppConfig):
     name = "rlhf"
     verbose_name = _("Models")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from annotator.exports import provenance
+        from rlhf.provenance import Checkpoints
+
+        provenance.register(Checkpoints())
