@@ -173,8 +173,8 @@ def site(var: Path) -> Iterator[str]:
     picture_judged.fill()
     picture_runs.fill()
     picture_contest.fill()
-    picture_imports.fill()
     picture_exports.fill()
+    picture_imports.fill()
     with serving() as address:
         yield address
 
@@ -216,8 +216,8 @@ def photograph(address: str, executable: str, names: list[str], all_themes: bool
     from playwright.sync_api import sync_playwright
 
     numbers = picture_judged.numbers() | picture_runs.numbers() | picture_contest.numbers()
-    numbers |= picture_imports.numbers()
     numbers |= picture_exports.numbers()
+    numbers |= picture_imports.numbers()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         for name, (path, who, options) in PICTURES.items():
