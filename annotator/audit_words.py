@@ -48,6 +48,11 @@ ACTIONS = {
     "promoted": _("promoted"),
     "asked people about": _("asked people about"),
     "exported": _("exported"),
+    "cancelled the export": _("cancelled the export"),
+    "deleted the export": _("deleted the export"),
+    "undid the import of": _("undid the import of"),
+    "withdrew their judgments": _("withdrew their judgments"),
+    "gave their judgments back": _("gave their judgments back"),
     "downloaded": _("downloaded"),
     "pruned the audit log": _("pruned the audit log"),
 }

@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
 from annotator.audit_words import in_words
-from annotator.models import AuditEntry, Comparison, Membership, Project, PromptImport, Ranking
+from annotator.models import AuditEntry, Comparison, Export, Membership, Project, PromptImport, Ranking
 from annotator.periods import first_since
 from annotator.ranking import leases
 from rlhf.models import Run
@@ -101,6 +101,11 @@ def _jobs(user: Any) -> Iterator[Figure]:
         failed = imports.filter(state=PromptImport.State.FAILED).count()
         link = _list("promptimport", state__exact=PromptImport.State.FAILED)
         yield Figure(_("Failed imports in 7 days"), _number(failed), link, attention=failed > 0)
+    if user.has_perm("annotator.view_export"):
+        exports = Export.objects.filter(created_at__gte=now - FAILED_FOR)
+        failed = exports.filter(state=Export.State.FAILED).count()
+        link = _list("export", state__exact=Export.State.FAILED)
+        yield Figure(_("Failed exports in 7 days"), _number(failed), link, attention=failed > 0)
     if user.is_superuser:
         yield from _waiting()
 

@@ -31,6 +31,7 @@ class Group(Enum):
     PEOPLE = gettext_lazy("People")
     TASKS = gettext_lazy("Tasks")
     JUDGMENTS = gettext_lazy("Judgments")
+    DATA = gettext_lazy("Data going out")
     MODELS = gettext_lazy("Models")
     TRACES = gettext_lazy("Traces")
     OTHER = gettext_lazy("Other")

@@ -123,9 +123,9 @@ class StateFilter(UnusualFilter):
     usual = (State.LEASED, State.SUBMITTED)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return (
-            queryset & leases.held() if self.value() == State.LEASED else super().queryset(request, queryset)
-        )
+        if self.value() == State.LEASED:
+            return queryset.filter(pk__in=leases.held().values("pk"))
+        return super().queryset(request, queryset)
 
 
 class OfComparisonsProject(ProjectFilter):
@@ -184,6 +184,7 @@ class KindFilter(RareFilter):
         "adjudication": (gettext_lazy("A manager's decision"), Q(is_adjudication=True)),
         "gold": (gettext_lazy("On gold questions"), Q(gold_score__isnull=False)),
         "simulated": (gettext_lazy("By programs"), Q(is_simulated=True)),
+        "imported": (gettext_lazy("Brought by an import"), Q(batch__isnull=False)),
     }
 
 

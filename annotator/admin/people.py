@@ -52,11 +52,12 @@ class UserAdmin(BaseUserAdmin, SiteAdmin):  # type: ignore[type-arg,misc]
         ("is_staff", BooleanRadioFilter),
         ("is_superuser", BooleanRadioFilter),
         ("is_simulated", BooleanRadioFilter),
+        ("is_imported", BooleanRadioFilter),
         ("groups", RelatedDropdownFilter),
         ("date_joined", PeriodFilter),
     ]
     search_fields = ["=id", "username__istartswith", "first_name__istartswith", "email__istartswith"]
-    readonly_fields = ["is_simulated", "last_login", "date_joined"]
+    readonly_fields = ["is_simulated", "is_imported", "last_login", "date_joined"]
     ordering = ("-id",)
     actions = ["deactivate", "activate"]
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
@@ -20,11 +18,11 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import display
 
-from annotator.admin.actions import each
+from annotator.admin.actions import CannotDo, each
 from annotator.admin.base import Group, Many, ReadOnly, SiteAdmin
 from annotator.admin.filters import DistinctFilter, PeriodFilter, ProjectFilter, UnusualFilter
 from annotator.models import Completion, Prompt, PromptImport
-from annotator.prompts import importing
+from annotator.prompts import importing, inspecting, undoing
 
 State = PromptImport.State
 SHOWN = 80
@@ -43,23 +41,29 @@ class PromptImportAdmin(ReadOnly, SiteAdmin):
     search_fields = ["=id", "name__icontains", "sha256__istartswith", "project__name__istartswith"]
     search_help_text = gettext_lazy("Number, part of the file's name, beginning of its SHA-256")
     list_select_related = ["project", "created_by"]
-    actions = ["requeue", "cancel"]
+    actions = ["requeue", "cancel", "undo"]
 
     @display(
         description=gettext_lazy("state"),
-        label={State.DONE: "success", State.FAILED: "danger", State.RUNNING: "info", State.QUEUED: "info"},
+        label={
+            **{State.DONE: "success", State.FAILED: "danger", State.READY: "warning"},
+            **{State.QUEUED: "info", State.INSPECTING: "info", State.IMPORTING: "info"},
+        },
     )
     def shown_state(self, row: PromptImport) -> tuple[str, str]:
         return row.state, row.get_state_display()
 
-    @each(gettext_lazy("Import once more"), audited="requeued the import")
+    @each(gettext_lazy("Inspect once more"), audited="requeued the import")
     def requeue(self, request: HttpRequest, row: PromptImport) -> bool:
-        """Nothing of a failed or cancelled import was stored, so that it can begin anew."""
-        ended = PromptImport.objects.filter(pk=row.pk, state__in=[State.FAILED, State.CANCELLED])
-        waits = ended.update(state=State.QUEUED, error="", claimed_at=None, finished_at=None)
-        if waits:
-            transaction.on_commit(partial(importing.send_import, row.pk))
-        return bool(waits)
+        """Nothing of what failed, was cancelled or undone is stored, so that it can begin anew."""
+        options, answers = inspecting.options_of(row)
+        return row.may_inspect and importing.inspect_again(
+            row,
+            options=options,
+            answers=answers,
+            default_domain=row.default_domain,
+            family=row.forced_format,
+        )
 
     @each(
         gettext_lazy("Cancel"),
@@ -68,6 +72,22 @@ class PromptImportAdmin(ReadOnly, SiteAdmin):
     )
     def cancel(self, request: HttpRequest, row: PromptImport) -> bool:
         return importing.cancel_import(row)
+
+    @each(
+        gettext_lazy("Undo"),
+        confirm=gettext_lazy(
+            "All that these imports brought is taken out; nothing, where people have worked with some of it."
+        ),
+    )
+    def undo(self, request: HttpRequest, row: PromptImport) -> bool:
+        person: Any = request.user
+        try:
+            undoing.undo(row, person)
+        except undoing.NotDone:
+            return False
+        except undoing.InUse as error:
+            raise CannotDo(_("people have worked with what it brought.")) from error
+        return True
 
 
 class LanguageFilter(DistinctFilter):
@@ -121,7 +141,7 @@ class OfPromptsProject(ProjectFilter):
 @admin.register(Completion)
 class CompletionAdmin(ReadOnly, Many, SiteAdmin):
     group, icon = Group.TASKS, "notes"
-    list_display = ["id", "beginning", "project", "source", "iteration", "author", "created_at"]
+    list_display = ["id", "beginning", "project", "source", "origin", "iteration", "author", "created_at"]
     list_filter = [OfPromptsProject, SourceFilter, ("created_at", PeriodFilter)]
     search_numbers = ["pk", "prompt", "batch"]
     search_names = {"author": "username"}

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotator', '0005_what_is_asked_and_of_whom'),
+        ('annotator', '0007_exports_and_consent'),
     ]
 
     operations = [
@@ -90,6 +90,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='ranking',
             index=models.Index(condition=models.Q(('is_simulated', True)), fields=['-id'], name='ranking_simulated'),
+        ),
+        migrations.AddIndex(
+            model_name='ranking',
+            index=models.Index(condition=models.Q(('batch__isnull', False)), fields=['-id'], name='ranking_imported'),
         ),
         migrations.AddIndex(
             model_name='ranking',

@@ -120,6 +120,7 @@ class Ranking(models.Model):
                 fields=["-id"], name="ranking_adjudication", condition=models.Q(is_adjudication=True)
             ),
             models.Index(fields=["-id"], name="ranking_simulated", condition=models.Q(is_simulated=True)),
+            models.Index(fields=["-id"], name="ranking_imported", condition=models.Q(batch__isnull=False)),
             models.Index(
                 fields=["-id"], name="ranking_of_gold", condition=models.Q(gold_score__isnull=False)
             ),

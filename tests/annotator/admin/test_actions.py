@@ -2,22 +2,25 @@
 
 import pytest
 from axes.models import AccessAttempt
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from annotator import invitations
 from annotator.admin import actions
+from annotator.exports import jobs
+from annotator.exports.recipe import Recipe
 from annotator.models import (
     Assignment,
     AuditEntry,
     Comparison,
     Event,
+    Export,
     Invitation,
     Membership,
     Note,
     Project,
-    PromptImport,
     Role,
 )
 from annotator.prompts import importing
@@ -126,8 +129,14 @@ def test_releasing_leases(act, project, bob, by):
     assert AuditEntry.objects.filter(action__startswith="released").get().project == project
 
 
-def test_an_import_once_more_and_cancelled(act, project, not_sent, django_capture_on_commit_callbacks):
-    batch = PromptImport.objects.create(project=project, name="tasks.tsv", state="failed", error="line 3")
+def test_an_import_inspected_once_more_cancelled_and_undone(
+    act, project, alice, not_sent, django_capture_on_commit_callbacks
+):
+    file = ContentFile(b"Say which kind.\tSort the commits.\nName it.\tWhat is missing?\n", "tasks.txt")
+    batch = importing.create_import(
+        project=project, name="tasks.txt", file=file, user=alice, default_domain="code", send=False
+    )
+    importing.cancel_import(batch)
     with django_capture_on_commit_callbacks(execute=True):
         act("requeue", batch)
     batch.refresh_from_db()
@@ -136,8 +145,34 @@ def test_an_import_once_more_and_cancelled(act, project, not_sent, django_captur
     batch.refresh_from_db()
     assert batch.state == "cancelled"
     assert act("cancel", batch) == ["Cancel: 0 done. 1 was left as it is."]
+    act("requeue", batch)
+    importing.import_now(batch)
+    assert batch.state == "done", batch.error
+    assert project.prompts.count() == 2
+    assert "where people have worked" in act("undo", batch, confirmed=False).content.decode()
+    assert act("undo", batch) == ["Undo: 1 done."]
+    assert project.prompts.count() == 0
+    assert act("undo", batch) == ["Undo: 0 done. 1 was left as it is."]
     entries = AuditEntry.objects.filter(object_type="annotator.promptimport").order_by("pk")
-    assert [entry.action for entry in entries] == ["requeued the import", "cancelled the import"]
+    assert [entry.action for entry in entries] == [
+        *("requeued the import", "cancelled the import", "requeued the import")
+    ]
+    assert AuditEntry.objects.filter(action="undid the import of", source="admin").exists()
+
+
+def test_an_export_cancelled_repeated_and_deleted(act, project, alice, root):
+    export = jobs.create(project=project, recipe=Recipe("raw"), user=alice, send_it=False)
+    act("cancel", export)
+    export.refresh_from_db()
+    assert export.state == "cancelled"
+    assert act("repeat", export) == ["Make once more, as a new one: 1 done."]
+    again = Export.objects.latest("pk")
+    assert (again.repeats, again.created_by, again.recipe) == (export, root, export.recipe)
+    assert act("remove", again, confirmed=False).status_code == 200
+    act("remove", again)
+    assert list(Export.objects.all()) == [export]
+    entries = AuditEntry.objects.filter(action__contains="export", source="admin").order_by("pk")
+    assert [entry.action for entry in entries] == ["cancelled the export", "exported", "deleted the export"]
 
 
 def test_a_run_cancelled_and_put_back(act, project, root, not_sent, django_capture_on_commit_callbacks):

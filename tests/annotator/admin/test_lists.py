@@ -151,6 +151,7 @@ def test_what_is_unusual(browser, project, bob):
         (lambda: Ranking.objects.filter(is_adjudication=True), "ranking_adjudication"),
         (lambda: Ranking.objects.filter(is_simulated=True), "ranking_simulated"),
         (lambda: Ranking.objects.filter(gold_score__isnull=False), "ranking_of_gold"),
+        (lambda: Ranking.objects.filter(batch__isnull=False), "ranking_imported"),
         (lambda: Comparison.objects.filter(is_closed=True), "comparison_closed"),
         (
             lambda: (
@@ -162,7 +163,7 @@ def test_what_is_unusual(browser, project, bob):
             lambda: Completion.objects.filter(source="edited").exclude(source="model"),
             "completion_not_by_model",
         ),
-        (leases.held, "assignment_one_live_lease"),
+        (lambda: Assignment.objects.filter(pk__in=leases.held().values("pk")), "assignment_lease_end"),
         (lambda: Generation.objects.filter(finished=False), "generation_cut"),
         (lambda: AuditEntry.objects.filter(action="looked"), "audit_of_action"),
     ],
