@@ -19,6 +19,7 @@ from annotator.views import (
     quality,
     ranking,
     second_thoughts,
+    tokens,
 )
 
 in_project: list[URLPattern | URLResolver] = [
@@ -78,6 +79,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("annotator.api.urls")),
     path("account/", accounts.account, name="account"),
     path("account/password/", accounts.PasswordChange.as_view(), name="password-change"),
+    path("account/tokens/", tokens.tokens, name="tokens"),
+    path("account/tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token-revoke"),
     path("join/<str:secret>/", invitations.join, name="join"),
     path("login/", accounts.SignIn.as_view(), name="login"),
     path("sign-up/", accounts.sign_up, name="sign-up"),

