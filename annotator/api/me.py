@@ -23,6 +23,7 @@ class StartOutput(serializers.Serializer[Any]):
     version = serializers.CharField()
     projects = serializers.URLField()
     me = serializers.URLField()
+    score = serializers.URLField()
     schema = serializers.URLField()
     docs = serializers.URLField()
 
@@ -58,6 +59,7 @@ class Start(APIView):
         names = {
             "projects": "api-projects",
             "me": "api-me",
+            "score": "api-score",
             "schema": "api-schema",
             "docs": "api-docs",
         }

@@ -27,8 +27,9 @@ people, `errors` says what is wrong with which field.
 
 **Lists** come in pages by key: follow `next` until it is null. `page_size` is at most 1000.
 
-**Repeating**: a POST that creates takes an `Idempotency-Key`. The same key with the same request gets the same
-answer for 24 hours, and is carried out once; with another request it is refused with 422.
+**Repeating**: a POST that creates takes an `Idempotency-Key`. The same key with the same request gets the
+same answer for 24 hours, and is carried out once; with another request it is refused with 422.
 
-**Limits** are told by the headers `RateLimit-Policy` and `RateLimit`; above them comes 429 with `Retry-After`.
+**Limits** are told by the headers `RateLimit-Policy` and `RateLimit`; above them comes 429 and
+`Retry-After`.
 """

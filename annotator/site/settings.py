@@ -189,6 +189,7 @@ CELERY_TASK_DEFAULT_QUEUE = "light"
 CELERY_TASK_ROUTES = {
     "rlhf.tasks.execute_run": {"queue": "model"},
     "rlhf.tasks.refit_heads": {"queue": "refit"},
+    "rlhf.tasks.answer_scores": {"queue": "score"},
 }
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 7 * 24 * 3600,  # longer than the longest run, or a run would start twice
@@ -264,6 +265,9 @@ SPECTACULAR_SETTINGS = {
         "DomainEnum": "annotator.models.Domain",
         "RoleEnum": "annotator.models.Role",
         "ScopeEnum": "annotator.models.Scope",
+        "RunKindEnum": "rlhf.models.Run.Kind",
+        "JobStateEnum": "rlhf.models.Run.State",
+        "CheckpointKindEnum": "rlhf.models.Checkpoint.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
