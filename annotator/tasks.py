@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from annotator.api import idempotency
 from annotator.models import Project
 from annotator.prompts import importing
 from annotator.quality import reports
 from annotator.ranking import queue
+from annotator.webhooks import delivering
 
 
 @shared_task
@@ -48,3 +50,22 @@ def sweep_quality() -> int:
     for project_id in projects:
         compute_quality(project_id)
     return len(projects)
+
+
+@shared_task
+def deliver_webhook(delivery_id: int) -> None:
+    """Make one attempt to deliver an event."""
+    delivering.deliver(delivery_id)
+
+
+@shared_task
+def sweep_webhooks() -> None:
+    """Send the deliveries that are due: another attempt, or one that the broker has lost."""
+    delivering.sweep()
+
+
+@shared_task
+def sweep_answers() -> None:
+    """Forget the answers of yesterday's requests, and old deliveries."""
+    idempotency.sweep()
+    delivering.forget_old()

@@ -16,9 +16,11 @@ from annotator.api import (
     prompts,
     ranking,
     rankings,
+    webhooks,
 )
 
 PROJECT = "projects/<slug:slug>/"
+WEBHOOK = PROJECT + "webhooks/<int:webhook_id>/"
 COMPARISON = PROJECT + "comparisons/<int:comparison_id>/"
 
 urlpatterns = [
@@ -82,6 +84,16 @@ urlpatterns = [
     path(PROJECT + "submit/", ranking.Submit.as_view(), name="api-submit"),
     path(PROJECT + "skip/", ranking.Skip.as_view(), name="api-skip"),
     path(PROJECT + "undo/", ranking.Undo.as_view(), name="api-undo"),
+    path(PROJECT + "webhooks/", webhooks.WebhookList.as_view(), name="api-webhooks"),
+    path(WEBHOOK, webhooks.WebhookDetail.as_view(), name="api-webhook"),
+    path(WEBHOOK + "rotate/", webhooks.WebhookRotate.as_view(), name="api-webhook-rotate"),
+    path(WEBHOOK + "test/", webhooks.WebhookTest.as_view(), name="api-webhook-test"),
+    path(WEBHOOK + "deliveries/", webhooks.DeliveryList.as_view(), name="api-deliveries"),
+    path(
+        WEBHOOK + "deliveries/<int:delivery_id>/again/",
+        webhooks.DeliveryAgain.as_view(),
+        name="api-delivery-again",
+    ),
     path(PROJECT + "exports/", exports.FormatList.as_view(), name="api-exports"),
     path(PROJECT + "exports/<slug:format_name>/", exports.ExportDownload.as_view(), name="api-export"),
 ]

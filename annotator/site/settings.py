@@ -207,6 +207,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep-leases": {"task": "annotator.tasks.sweep_leases", "schedule": 30.0},
     "sweep-imports": {"task": "annotator.tasks.sweep_imports", "schedule": 10.0},
+    "sweep-webhooks": {"task": "annotator.tasks.sweep_webhooks", "schedule": 5.0},
+    "sweep-answers": {"task": "annotator.tasks.sweep_answers", "schedule": 3600.0},
     "sweep-quality": {"task": "annotator.tasks.sweep_quality", "schedule": 60.0},
     "sweep-runs": {"task": "rlhf.tasks.sweep_runs", "schedule": 5.0},
     # Twice a second: a ranking is to be in the scores within two.
@@ -224,6 +226,14 @@ RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=20)
 """A running run whose heart has not beaten for so long goes back to the queue."""
 REFIT_STALE_SECONDS = env.int("REFIT_STALE_SECONDS", default=60)
 """A refit that has given no sign of life for so long may be done by another worker."""
+
+# Webhooks
+WEBHOOK_HOSTS = env.list("WEBHOOK_HOSTS", default=[])
+"""Where webhooks may lead: host names, `*.example.org`, or `*` for every public one. Empty: nowhere.
+
+A host that is named itself (also as host:port) may be a private one, and without TLS."""
+WEBHOOK_SECONDS = env.float("WEBHOOK_SECONDS", default=10.0)
+WEBHOOK_LOG_DAYS = env.int("WEBHOOK_LOG_DAYS", default=30)
 
 # API
 API_LIMITS = {

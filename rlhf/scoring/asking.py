@@ -55,7 +55,10 @@ class Scores:
 def client() -> redis.Redis:
     """This process's connections to Redis."""
     found: redis.Redis = redis.Redis.from_url(
-        direct_url(settings.CELERY_BROKER_URL), socket_connect_timeout=2, decode_responses=True
+        direct_url(settings.CELERY_BROKER_URL),
+        socket_connect_timeout=2,
+        socket_timeout=settings.SCORE_SECONDS + 5,  # longer than the longest wait for an answer
+        decode_responses=True,
     )
     return found
 

@@ -5,7 +5,10 @@ import pytest
 from rlhf.scoring.reading import Asked, read, response_of, task_of
 from tests.factories import make_prompt
 
-CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nSort names.<|im_end|>\n<|im_start|>assistant\n"
+CHATML = (
+    "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nSort names.<|im_end|>\n"
+    "<|im_start|>assistant\n"
+)
 LLAMA = (
     "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nSort names.<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\n"
