@@ -20,6 +20,7 @@ from annotator.views import (
     ranking,
     second_thoughts,
     tokens,
+    webhooks,
 )
 
 in_project: list[URLPattern | URLResolver] = [
@@ -34,6 +35,14 @@ in_project: list[URLPattern | URLResolver] = [
     path("rank/renew/", ranking.rank_renew, name="rank-renew"),
     path("guidelines/", projects.guidelines, name="guidelines"),
     path("settings/", projects.settings, name="settings"),
+    path("settings/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("settings/webhooks/<int:webhook_id>/", webhooks.webhook, name="webhook"),
+    path("settings/webhooks/<int:webhook_id>/change/", webhooks.webhook_change, name="webhook-change"),
+    path(
+        "settings/webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/again/",
+        webhooks.delivery_again,
+        name="delivery-again",
+    ),
     path("prompts/", prompts.prompts, name="prompts"),
     path("prompts/<int:prompt_id>/", prompts.prompt, name="prompt"),
     path("prompts/<int:prompt_id>/image/", images.prompt_image, name="prompt-image"),

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotator import urls
-from annotator.models import Completion, Invitation, Note, PromptImport
+from annotator.models import Completion, Invitation, Note, PromptImport, Webhook, WebhookDelivery
 from annotator.prompts import images
 from annotator.quality import gold
 from tests.factories import make_comparison, make_guideline, make_image, make_user
@@ -23,6 +23,10 @@ ALLOWED = {
     "rank-renew": "alice bob",
     "guidelines": "alice bob dana",
     "settings": "alice",
+    "webhooks": "alice",
+    "webhook": "alice",
+    "webhook-change": "alice",
+    "delivery-again": "alice",
     "prompts": "alice dana",
     "prompt": "alice dana",
     "prompt-image": "alice bob dana",
@@ -77,6 +81,8 @@ POSTED = {
     "invitation-revoke",
     "member-change",
     "member-remove",
+    "webhook-change",
+    "delivery-again",
 }
 
 
@@ -91,7 +97,14 @@ def address(project, alice, bob, dana):
     images.put(comparison.prompt, text="A red field", file=make_image())
     batch = PromptImport.objects.create(project=project, name="tasks.tsv", sha256="0" * 64, file="none")
     invitation = Invitation.objects.create(project=project, secret_hash="0" * 64, expires_at=timezone.now())
+    webhook = Webhook.objects.create(project=project, url="https://hooks.example.org/", salt="s")
+    delivery = WebhookDelivery.objects.create(
+        webhook=webhook, event="webhook.test", event_id="evt_1", body="{}", state="failed"
+    )
     numbers = {
+        "webhook": webhook.pk,
+        "webhook-change": webhook.pk,
+        "delivery-again": (webhook.pk, delivery.pk),
         "prompt": comparison.prompt_id,
         "prompt-image": comparison.prompt_id,
         "prompt-image-change": comparison.prompt_id,
@@ -115,7 +128,8 @@ def address(project, alice, bob, dana):
     }
 
     def find(name):
-        return reverse(name, args=[project.slug, *([numbers[name]] if name in numbers else [])])
+        number = numbers.get(name, ())
+        return reverse(name, args=[project.slug, *(number if isinstance(number, tuple) else [number])])
 
     return find
 
