@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from annotator.access import MANAGERS, STAFF
 from annotator.api.idempotency import idempotent
 from annotator.api.prompts import CompletionOutput
-from annotator.api.views import ById, ProjectView, asked, created, given
+from annotator.api.views import ById, IdField, ProjectView, asked, created, given
 from annotator.models import Comparison, Prompt, Scope
 from annotator.prompts.adding import turn_of
 from annotator.ranking import queue
@@ -65,8 +65,8 @@ class ComparisonFilter(serializers.Serializer[None]):
 
 
 class ComparisonInput(serializers.Serializer[None]):
-    prompt = serializers.IntegerField()
-    completions = serializers.ListField(child=serializers.IntegerField(), min_length=2, max_length=9)
+    prompt = IdField()
+    completions = serializers.ListField(child=IdField(), min_length=2, max_length=9)
     priority = serializers.FloatField(
         default=0.0, min_value=-1e9, max_value=1e9, help_text="Higher comes first."
     )

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import Resolver404, resolve
 from django.utils.translation import gettext as _
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
@@ -114,6 +115,7 @@ def answer(status: int, code: str, detail: str) -> HttpResponse:
     return HttpResponse(body, status=status, content_type=TYPE)
 
 
+@csrf_exempt  # a token's call has no cookie to be abused, and is to be told where it went wrong
 def unknown_address(request: HttpRequest) -> HttpResponse:
     """What is at no address under /api/: also when only the slash at the end was forgotten."""
     detail = _("There is nothing at this address.")

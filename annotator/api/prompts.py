@@ -19,7 +19,7 @@ from rest_framework.response import Response
 
 from annotator.access import MANAGERS, STAFF
 from annotator.api.idempotency import idempotent
-from annotator.api.views import ById, ProjectView, asked, created, given
+from annotator.api.views import ById, IdField, ProjectView, asked, created, given
 from annotator.models import Completion, Domain, Prompt, Scope
 from annotator.prompts import images
 from annotator.prompts.adding import NewPrompt, add_prompts, turn_of
@@ -136,13 +136,13 @@ class PromptFilter(serializers.Serializer[None]):
 
 
 class CompletionFilter(serializers.Serializer[None]):
-    prompt = serializers.IntegerField(required=False)
+    prompt = IdField(required=False)
     source = serializers.ChoiceField(choices=Completion.Source.choices, required=False)
-    iteration = serializers.IntegerField(required=False)
+    iteration = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
 
 
 class CompletionsInput(serializers.Serializer[None]):
-    prompt = serializers.IntegerField()
+    prompt = IdField()
     texts = serializers.ListField(child=CleanText(max_length=MAX_TEXT), min_length=1, max_length=MOST_TEXTS)
 
     def validate_texts(self, texts: list[str]) -> list[str]:

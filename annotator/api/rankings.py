@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotator.access import MANAGERS, STAFF, has_role
-from annotator.api.views import ById, ProjectView, asked
+from annotator.api.views import ById, IdField, ProjectView, asked
 from annotator.exports.formats import pseudonym
 from annotator.models import Ranking, Verdict
 
@@ -48,8 +48,8 @@ class RankingRowOutput(serializers.ModelSerializer[Ranking]):
 
 
 class RankingFilter(serializers.Serializer[None]):
-    comparison = serializers.IntegerField(required=False)
-    prompt = serializers.IntegerField(required=False)
+    comparison = IdField(required=False)
+    prompt = IdField(required=False)
     verdict = serializers.ChoiceField(choices=Verdict.choices, required=False)
     live = serializers.BooleanField(required=False, allow_null=True, default=None)
     votes = serializers.BooleanField(

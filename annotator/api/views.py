@@ -33,6 +33,13 @@ class NewestFirst(ById):
     ordering = "-id"
 
 
+class IdField(serializers.IntegerField):
+    """A row's id: what has more than 63 bits no database takes."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, **kwargs)
+
+
 class ApiView(APIView):
     """A view for people and their tokens. A token needs the scope `read` to read, else the view's `scope`."""
 

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from annotator.access import MANAGERS, STAFF
 from annotator.api.problems import Conflict
-from annotator.api.views import ById, NewestFirst, ProjectView, asked, given
+from annotator.api.views import ById, IdField, NewestFirst, ProjectView, asked, given
 from annotator.models import Scope
 from rlhf import leaderboards, live, promotion, runs
 from rlhf.models import Checkpoint, Evaluation, LiveHeads, LiveScore, Promotion, Score, Snapshot
@@ -73,7 +73,7 @@ class ScoreOutput(serializers.Serializer[Any]):
 
 
 class PromoteInput(serializers.Serializer[None]):
-    seen = serializers.IntegerField(
+    seen = IdField(
         required=False, help_text="The evaluation that was looked at: refused if there is a newer one."
     )
     unevaluated = serializers.BooleanField(default=False, help_text="Promote it though nobody evaluated it.")
@@ -89,8 +89,8 @@ class ScoreFilter(serializers.Serializer[None]):
         default="gold",
         help_text="The gold metric's, reward checkpoints', or the heads' as last refitted.",
     )
-    prompt = serializers.IntegerField(required=False)
-    completion = serializers.IntegerField(required=False)
+    prompt = IdField(required=False)
+    completion = IdField(required=False)
 
 
 class RefitsOutput(serializers.ModelSerializer[LiveHeads]):

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from annotator.access import MANAGERS, STAFF
 from annotator.api.idempotency import idempotent
 from annotator.api.problems import Conflict, Unprocessable
-from annotator.api.views import ById, NewestFirst, ProjectView, asked, created, given
+from annotator.api.views import ById, IdField, NewestFirst, ProjectView, asked, created, given
 from annotator.models import Project, Scope
 from rlhf import run_data, run_log, runs
 from rlhf.models import Checkpoint, Run, RunRecord, RunSample
@@ -122,7 +122,9 @@ class RunFilter(serializers.Serializer[None]):
 
 
 class RecordFilter(serializers.Serializer[None]):
-    after = serializers.IntegerField(required=False, min_value=0, help_text="Only later steps.")
+    after = serializers.IntegerField(
+        required=False, min_value=0, max_value=2**31 - 1, help_text="Only later steps."
+    )
 
 
 class RunInput(serializers.Serializer[None]):
@@ -134,11 +136,13 @@ class RunInput(serializers.Serializer[None]):
     )
     algorithm = serializers.CharField(max_length=32, required=False, help_text="Of a policy run.")
     completions_per_task = serializers.IntegerField(required=False, min_value=1, max_value=64)
-    tasks = serializers.IntegerField(required=False, min_value=1, help_text="So many tasks only.")
-    policy = serializers.IntegerField(required=False, help_text="A checkpoint: what is trained.")
-    reward = serializers.IntegerField(required=False, help_text="A checkpoint: against what it is trained.")
-    new = serializers.IntegerField(required=False, help_text="A checkpoint to evaluate.")
-    old = serializers.IntegerField(required=False, help_text="A checkpoint to compare it with.")
+    tasks = serializers.IntegerField(
+        required=False, min_value=1, max_value=2**31 - 1, help_text="So many tasks only."
+    )
+    policy = IdField(required=False, help_text="A checkpoint: what is trained.")
+    reward = IdField(required=False, help_text="A checkpoint: against what it is trained.")
+    new = IdField(required=False, help_text="A checkpoint to evaluate.")
+    old = IdField(required=False, help_text="A checkpoint to compare it with.")
     ask_people = serializers.IntegerField(required=False, min_value=0, max_value=10_000)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

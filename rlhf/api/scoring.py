@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from annotator.access import STAFF, entry
 from annotator.api.limits import ScoreLimit
 from annotator.api.problems import Conflict, Unavailable
-from annotator.api.views import ApiView, asked, given
+from annotator.api.views import ApiView, IdField, asked, given
 from annotator.models import Project, Scope
 from rlhf import runs
 from rlhf.lm.configs import PolicyConfig
@@ -61,7 +61,7 @@ class ScoreInput(serializers.Serializer[None]):
 
 
 class ScoreQuery(serializers.Serializer[None]):
-    checkpoint = serializers.IntegerField(
+    checkpoint = IdField(
         required=False,
         help_text="A reward model by its id; otherwise the project's newest, which the loop uses.",
     )

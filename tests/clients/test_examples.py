@@ -72,9 +72,9 @@ def test_the_examples(tmp_path: Path) -> None:
         "5 tasks",
         "The import is done",
         "5 comparisons wait",
-        "5 judgments",
+        "6 judgments",
         "The run is done",
         "Refused:",
-        "5 pairs",
+        "6 pairs",
     ):
         assert line in done.stdout, done.stdout

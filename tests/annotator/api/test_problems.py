@@ -27,7 +27,7 @@ def test_no_token(client):
 
 def test_an_address_that_is_none(client, by_token, alice):
     assert problem(client.get("/api/nowhere/"), 404)["code"] == "not_found"
-    assert problem(client.post("/api/nowhere/at/all", {}), 404)
+    assert problem(Client(enforce_csrf_checks=True).post("/api/nowhere/at/all", {}), 404)
     assert problem(by_token(alice)("get", "projects/none/"), 404)["code"] == "not_found"
     forgotten = problem(client.get("/api/projects/support/settings"), 404)
     assert forgotten["detail"] == "Addresses end with a slash: /api/projects/support/settings/"
