@@ -141,6 +141,10 @@ class CompletionFilter(serializers.Serializer[None]):
     iteration = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
 
 
+class CompletionsOutput(serializers.Serializer[Any]):
+    completions = CompletionRowOutput(many=True)
+
+
 class CompletionsInput(serializers.Serializer[None]):
     prompt = IdField()
     texts = serializers.ListField(child=CleanText(max_length=MAX_TEXT), min_length=1, max_length=MOST_TEXTS)
@@ -272,7 +276,7 @@ class CompletionList(ProjectView, ListAPIView[Completion]):
         """The project's instructions."""
         return super().get(request, *args, **kwargs)
 
-    @extend_schema(request=CompletionsInput, responses={201: CompletionRowOutput(many=True)})
+    @extend_schema(request=CompletionsInput, responses={201: CompletionsOutput})
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Add instructions to a task, as imported ones. A text that it has already is answered as it is."""
@@ -286,4 +290,4 @@ class CompletionList(ProjectView, ListAPIView[Completion]):
                 iteration=turn_of(self.project),
                 author=self.person,
             )
-        return created(CompletionRowOutput(rows, many=True).data)
+        return created(CompletionsOutput({"completions": rows}).data)

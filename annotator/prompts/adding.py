@@ -48,11 +48,10 @@ def add_prompts(project: Project, prompts: Sequence[NewPrompt]) -> Added:
     Prompt.objects.bulk_create(fresh, batch_size=BATCH)
     ids = known | {row.hash: row.pk for row in fresh}
     added = Added(ids=[ids[row.hash] for row in rows], created=len(fresh))
-    texts = {
-        (ids[row.hash], hash_text(text)): text
-        for row, new in zip(rows, prompts, strict=True)
-        for text in new.completions
-    }
+    texts: dict[tuple[int, str], str] = {}
+    for row, new in zip(rows, prompts, strict=True):
+        for text in new.completions:
+            texts.setdefault((ids[row.hash], hash_text(text)), text)
     there = set(
         Completion.objects.filter(prompt__in={pk for pk, _ in texts}).values_list("prompt", "text_hash")
     )

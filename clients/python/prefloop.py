@@ -256,7 +256,8 @@ class Project:
         return self.client.pages(self.path + "completions/", **filters)
 
     def add_completions(self, prompt: int, texts: Sequence[str]) -> list[Json]:
-        return self.client.post(self.path + "completions/", {"prompt": prompt, "texts": list(texts)})
+        data = {"prompt": prompt, "texts": list(texts)}
+        return self.client.post(self.path + "completions/", data)["completions"]
 
     def comparisons(self, **filters: Any) -> Iterator[Json]:
         return self.client.pages(self.path + "comparisons/", **filters)
