@@ -68,7 +68,7 @@ def _password(value: str) -> str:
         return ""
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "annotator.api.authentication.TokenAuthentication"
     name = ["token", "tokenAsPassword"]
 

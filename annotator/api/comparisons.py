@@ -73,7 +73,7 @@ class ComparisonInput(serializers.Serializer[None]):
 
 
 class ComparisonsInput(serializers.Serializer[None]):
-    comparisons = ComparisonInput(many=True, allow_empty=False, max_length=MOST)
+    comparisons = ComparisonInput(many=True, allow_empty=False, max_length=MOST)  # type: ignore[call-arg]
 
 
 class ComparisonsOutput(serializers.Serializer[Any]):

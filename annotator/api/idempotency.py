@@ -77,7 +77,7 @@ def fingerprint(request: Request) -> str:
     """What makes two requests the same: method, address and body (of a file what it holds)."""
     digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\0".encode())
     if request.content_type.startswith("multipart/"):  # its boundary differs each time
-        for name, value in sorted(request.data.items()):
+        for name, value in sorted(dict(request.data).items()):
             if name not in request.FILES:
                 digest.update(f"{name}={value}\0".encode())
         for name, file in sorted(request.FILES.items()):

@@ -38,7 +38,9 @@ class ProblemOutput(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What happened, in words, in the caller's language.")
     code = serializers.CharField(help_text="The kind of problem, for programs.")
-    errors = FieldProblemOutput(many=True, required=False, help_text="What is wrong with which field.")
+    errors = FieldProblemOutput(  # type: ignore[assignment]  # a field of the name that DRF keeps results under
+        many=True, required=False, help_text="What is wrong with which field."
+    )
 
 
 class TooLarge(exceptions.APIException):

@@ -86,7 +86,7 @@ class SettingsInput(serializers.ModelSerializer[Project]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         def now(name: str) -> Any:
-            known = getattr(self.instance, name, Project._meta.get_field(name).get_default())
+            known = getattr(self.instance, name, getattr(Project(), name))
             return attrs.get(name, known)
 
         k, kind = now("completions_per_comparison"), now("response_format")

@@ -93,8 +93,8 @@ class PairInput(serializers.Serializer[None]):
 
 class PromptInput(serializers.Serializer[None]):
     text = CleanText(max_length=MAX_TEXT, allow_blank=True, default="", help_text="Or `examples`, or both.")
-    examples = PairInput(many=True, default=list, max_length=MAX_EXAMPLES)
-    held_out_examples = PairInput(many=True, default=list, max_length=MAX_EXAMPLES)
+    examples = PairInput(many=True, default=list, max_length=MAX_EXAMPLES)  # type: ignore[call-arg]
+    held_out_examples = PairInput(many=True, default=list, max_length=MAX_EXAMPLES)  # type: ignore[call-arg]
     reference = CleanText(max_length=MAX_TEXT, allow_blank=True, default="")
     domain = serializers.ChoiceField(choices=Domain.choices, default=Domain.GENERAL)
     language = serializers.RegexField(
@@ -120,7 +120,7 @@ class PromptInput(serializers.Serializer[None]):
 
 
 class PromptsInput(serializers.Serializer[None]):
-    prompts = PromptInput(many=True, allow_empty=False, max_length=MOST)
+    prompts = PromptInput(many=True, allow_empty=False, max_length=MOST)  # type: ignore[call-arg]
 
 
 class PromptsOutput(serializers.Serializer[Any]):
@@ -137,7 +137,9 @@ class PromptFilter(serializers.Serializer[None]):
 
 class CompletionFilter(serializers.Serializer[None]):
     prompt = IdField(required=False)
-    source = serializers.ChoiceField(choices=Completion.Source.choices, required=False)
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field of the name that DRF uses itself
+        choices=Completion.Source.choices, required=False
+    )
     iteration = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
 
 

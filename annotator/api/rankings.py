@@ -80,7 +80,7 @@ class RankingList(ProjectView, ListAPIView[Ranking]):
         return rows
 
     def get_serializer_context(self) -> dict[str, Any]:
-        context = super().get_serializer_context()
+        context = dict(super().get_serializer_context())
         if not getattr(self, "swagger_fake_view", False):
             context["project"] = self.project
             context["manages"] = has_role(self.person, self.project, *MANAGERS)

@@ -32,13 +32,13 @@ class Schema(AutoSchema):
     def get_tags(self) -> list[str]:
         return [getattr(self.view, "tag", "projects")]
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's own
         described: str = super().get_description() or ""
         if AllowAny in self.view.permission_classes:
             return described
         return f"{described}\n\nScope of a token: `{scope_of(self.view, self.method).value}`."
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> list[Any]:
         if not getattr(getattr(self.view, self.method.lower(), None), "is_idempotent", False):
             return []
         return [
@@ -50,7 +50,7 @@ class Schema(AutoSchema):
             )
         ]
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         found: dict[str, Any] = super()._get_response_bodies(direction)
         reference = self.resolve_serializer(ProblemOutput, "response").ref
         own_400 = [400] if self.method in SAFE_METHODS and self._is_list_view() else []

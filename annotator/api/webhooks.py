@@ -76,7 +76,7 @@ class WebhookList(ProjectView, ListAPIView[Webhook]):
     pagination_class = ById
 
     def get_queryset(self) -> QuerySet[Webhook]:
-        return self.project.webhooks.all()
+        return Webhook.objects.filter(project=self.project)
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The project's webhooks."""
@@ -103,9 +103,8 @@ class WebhookView(ProjectView):
     roles = MANAGERS
 
     def webhook(self) -> Webhook:
-        return get_object_or_404(
-            self.project.webhooks.select_related("project"), pk=self.kwargs["webhook_id"]
-        )
+        rows = Webhook.objects.filter(project=self.project).select_related("project")
+        return get_object_or_404(rows, pk=self.kwargs["webhook_id"])
 
 
 class WebhookDetail(WebhookView):

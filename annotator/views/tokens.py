@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotator import tokens as personal
-from annotator.models import Scope
+from annotator.models import Scope, Token
 from annotator.requests import PersonRequest
 from annotator.token_form import TokenForm
 
@@ -43,7 +43,7 @@ def tokens(request: PersonRequest) -> HttpResponse:
     labels = dict(Scope.choices)
     rows = [
         (token, [labels[scope] for scope in token.scopes], token.state)
-        for token in request.user.tokens.select_related("project")[:SHOWN]
+        for token in Token.objects.filter(owner=request.user).select_related("project")[:SHOWN]
     ]
     context = {"form": form, "rows": rows, "text": text, "made": made}
     status = 400 if form.errors and not request.htmx else 200  # htmx leaves a page as it is on a 400
@@ -53,7 +53,7 @@ def tokens(request: PersonRequest) -> HttpResponse:
 @require_POST
 @login_required
 def token_revoke(request: PersonRequest, token_id: int) -> HttpResponse:
-    token = get_object_or_404(request.user.tokens, pk=token_id)
+    token = get_object_or_404(Token, owner=request.user, pk=token_id)
     personal.revoke(token)
     messages.success(request, _("“%(name)s” opens nothing any more.") % {"name": token.name})
     return redirect("tokens")

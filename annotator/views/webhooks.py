@@ -42,7 +42,7 @@ def webhooks(request: PersonRequest, slug: str) -> HttpResponse:
     context = {
         "project": project,
         "form": form,
-        "rows": project.webhooks.all(),
+        "rows": Webhook.objects.filter(project=project),
         "secret": secret,
         "made": made,
         "hosts": settings.WEBHOOK_HOSTS,
@@ -97,4 +97,5 @@ def delivery_again(request: PersonRequest, slug: str, webhook_id: int, delivery_
 
 
 def _webhook(project: Project, webhook_id: int) -> Webhook:
-    return get_object_or_404(project.webhooks.select_related("project", "created_by"), pk=webhook_id)
+    rows = Webhook.objects.filter(project=project).select_related("project")
+    return get_object_or_404(rows, pk=webhook_id)

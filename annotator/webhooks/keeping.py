@@ -24,7 +24,7 @@ class TooMany(Exception):
 def make(*, project: Project, url: str, wanted: Collection[str], by: User) -> tuple[Webhook, str]:
     """A new webhook and its secret. Raises addresses.NotAllowed, TooMany."""
     addresses.check(url)
-    if project.webhooks.count() >= MOST:
+    if Webhook.objects.filter(project=project).count() >= MOST:
         raise TooMany(_("A project has at most %(most)d webhooks.") % {"most": MOST})
     webhook = Webhook.objects.create(
         project=project, url=url, events=_known(wanted), salt=signing.new_salt(), created_by=by

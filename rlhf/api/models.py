@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from annotator.access import MANAGERS, STAFF
 from annotator.api.problems import Conflict
 from annotator.api.views import ById, IdField, NewestFirst, ProjectView, asked, given
-from annotator.models import Scope
+from annotator.models import Role, Scope
 from rlhf import leaderboards, live, promotion, runs
 from rlhf.models import Checkpoint, Evaluation, LiveHeads, LiveScore, Promotion, Score, Snapshot
 
@@ -106,7 +106,7 @@ class RefitsInput(serializers.Serializer[None]):
 class ModelsView(ProjectView):
     tag = "models"
     scope = Scope.RUN
-    roles = STAFF
+    roles: ClassVar[tuple[Role, ...]] = STAFF
 
 
 class CheckpointList(ModelsView, ListAPIView[Checkpoint]):

@@ -21,7 +21,7 @@ from annotator.access import MANAGERS, STAFF
 from annotator.api.idempotency import idempotent
 from annotator.api.problems import Conflict, Unprocessable
 from annotator.api.views import ById, IdField, NewestFirst, ProjectView, asked, created, given
-from annotator.models import Project, Scope
+from annotator.models import Project, Role, Scope
 from rlhf import run_data, run_log, runs
 from rlhf.models import Checkpoint, Run, RunRecord, RunSample
 
@@ -194,7 +194,7 @@ class RunList(ProjectView, ListAPIView[Run]):
 class RunView(ProjectView):
     tag = "runs"
     scope = Scope.RUN
-    roles = STAFF
+    roles: ClassVar[tuple[Role, ...]] = STAFF
     run: Run
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -253,7 +253,7 @@ class RunLog(RunView):
 
 
 class RunCancel(RunView):
-    roles: ClassVar = MANAGERS
+    roles = MANAGERS
 
     @extend_schema(request=None, responses=RunOutput)
     def post(self, request: Request, slug: str, run_id: int) -> Response:
@@ -264,7 +264,7 @@ class RunCancel(RunView):
 
 
 class RunResume(RunView):
-    roles: ClassVar = MANAGERS
+    roles = MANAGERS
 
     @extend_schema(request=None, responses=RunOutput)
     def post(self, request: Request, slug: str, run_id: int) -> Response:

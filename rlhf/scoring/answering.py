@@ -38,7 +38,7 @@ _refitted: dict[tuple[int, int], RewardModel] = {}
 def answer_all() -> int:
     """Answer the requests that wait; how many."""
     answered = 0
-    while requests := [json.loads(row) for row in client().lpop(WAITING, BATCH) or []]:
+    while requests := [json.loads(row) for row in _waiting()]:
         client().delete(ABSENT)
         waited_for = [one for one in requests if one["until"] > time.time()]
         for (checkpoint, live), group in groupby(sorted(waited_for, key=_model), key=_model):
@@ -46,6 +46,11 @@ def answer_all() -> int:
                 _put(request, answer)
                 answered += 1
     return answered
+
+
+def _waiting() -> list[str]:
+    found: Any = client().lpop(WAITING, BATCH)
+    return list(found or [])
 
 
 def _model(request: Request) -> tuple[int, bool]:
