@@ -19,6 +19,7 @@ from annotator.models import (
     Comparison,
     Completion,
     Event,
+    Export,
     GoldAnswer,
     Guideline,
     Invitation,
@@ -32,6 +33,7 @@ from annotator.models import (
     Ranking,
     Slot,
     User,
+    Withdrawal,
 )
 from annotator.ranking import queue
 
@@ -56,9 +58,9 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ["username", "email", "is_active", "is_staff", "is_simulated", "last_login"]
-    list_filter = ["is_active", "is_staff", "is_superuser", "is_simulated"]
-    readonly_fields = ["is_simulated", "last_login", "date_joined"]
+    list_display = ["username", "email", "is_active", "is_staff", "is_simulated", "is_imported", "last_login"]
+    list_filter = ["is_active", "is_staff", "is_superuser", "is_simulated", "is_imported"]
+    readonly_fields = ["is_simulated", "is_imported", "last_login", "date_joined"]
 
 
 @admin.register(Group)
@@ -158,7 +160,7 @@ class PromptAdmin(ModelAdmin):
 
 @admin.register(Completion)
 class CompletionAdmin(ReadOnly, ModelAdmin):
-    list_display = ["id", "__str__", "source", "iteration", "author", "created_at"]
+    list_display = ["id", "__str__", "source", "origin", "iteration", "author", "created_at"]
     list_filter = ["source", "iteration"]
     search_fields = ["text"]
     list_select_related = ["author"]
@@ -221,7 +223,7 @@ class AssignmentAdmin(ReadOnly, ModelAdmin):
 @admin.register(Ranking)
 class RankingAdmin(ReadOnly, ModelAdmin):
     list_display = ["id", "annotator", "comparison", "verdict", "strength", "is_live", "created_at"]
-    list_filter = ["verdict", "is_live", "is_simulated"]
+    list_filter = ["verdict", "is_live", "is_simulated", ("batch", admin.EmptyFieldListFilter)]
     search_fields = ["annotator__username"]
     list_select_related = ["annotator", "comparison"]
     show_full_result_count = False
@@ -260,3 +262,19 @@ class NoteAdmin(ModelAdmin):
 class QualityReportAdmin(ReadOnly, ModelAdmin):
     list_display = ["project", "computed_at", "last_ranking", "seconds"]
     list_select_related = ["project"]
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnly, ModelAdmin):
+    list_display = ["id", "project", "name", "state", "attempts", "sha256", "created_by", "created_at"]
+    list_filter = ["state", "project"]
+    search_fields = ["name", "sha256"]
+    list_select_related = ["project", "created_by"]
+
+
+@admin.register(Withdrawal)
+class WithdrawalAdmin(ReadOnly, ModelAdmin):
+    list_display = ["id", "project", "annotator", "created_at", "taken_back_at"]
+    list_filter = ["project"]
+    search_fields = ["annotator__username"]
+    list_select_related = ["project", "annotator"]

@@ -6,6 +6,27 @@ from django.contrib.auth.models import AnonymousUser
 
 from annotator.models import Event, Project, User
 
+ABOUT_PEOPLE = frozenset(
+    {
+        *("added", "changed", "removed", "paused"),
+        *("made an invitation", "revoked an invitation", "joined by invitation"),
+        *("withdrew their judgments", "gave their judgments back"),
+    }
+)
+"""What names members beside a time: only those who run the project are told.
+
+With it a researcher could tell whose pseudonym stops, pauses or begins at that moment in the data.
+"""
+
+
+def latest(project: Project, count: int, *, manages: bool) -> list[Event]:
+    """The last events that a manager, or a researcher, may see; the newest first."""
+    found = project.events.select_related("actor")
+    if not manages:
+        # A run that was resumed has an address; a member whose pause was lifted has none.
+        found = found.exclude(verb__in=ABOUT_PEOPLE).exclude(verb="resumed", url="")
+    return list(found[:count])
+
 
 def record(
     project: Project, actor: User | AnonymousUser | None, verb: str, subject: str = "", url: str = ""

@@ -1,4 +1,4 @@
-"""The forms of the pages: imports, a task's image, members. A project's own is in project_form.py."""
+"""The forms of the pages: a task's image, members. Projects' are in project_form.py, imports' in import_forms.py."""
 
 from __future__ import annotations
 
@@ -8,22 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotator.models import Domain, Membership, Project, Role, User
-
-
-class ImportForm(forms.Form):
-    file = forms.FileField(
-        label=gettext_lazy("File"),
-        help_text=gettext_lazy("UTF-8 text; the format is recognised by its content."),
-        widget=forms.FileInput(attrs={"accept": ".tsv,.txt,.csv,.jsonl,.ndjson,text/*,application/jsonl"}),
-        allow_empty_file=True,
-    )
-    default_domain = forms.ChoiceField(
-        label=gettext_lazy("Domain"),
-        choices=Domain.choices,
-        initial=Domain.GENERAL,
-        help_text=gettext_lazy("For tasks whose line does not say."),
-    )
+from annotator.models import Membership, Project, Role, User
 
 
 class ImageForm(forms.Form):

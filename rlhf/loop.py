@@ -154,6 +154,8 @@ class Loop:
                     default_domain=Domain.GENERAL,
                 )
             wait_for_import(batch)
+            importing.start_import(batch)
+            wait_for_import(batch)
         return project
 
     def generate(self) -> None:
@@ -192,14 +194,14 @@ class Loop:
 
 
 def wait_for_import(batch: PromptImport) -> None:
-    """Wait for the light worker. Raises RuntimeError if the import fails or nobody does it."""
+    """Wait for the light worker to inspect or to store. Raises RuntimeError if it fails or nobody does it."""
     end = time.monotonic() + WAIT_SECONDS
-    while batch.state in (PromptImport.State.QUEUED, PromptImport.State.RUNNING):
+    while batch.is_active:
         if time.monotonic() > end:
             raise RuntimeError(f"no worker imported {batch.name} within {WAIT_SECONDS:.0f} s")
         time.sleep(0.1)
         batch.refresh_from_db()
-    if batch.state != PromptImport.State.DONE:
+    if batch.state not in (PromptImport.State.READY, PromptImport.State.DONE):
         raise RuntimeError(f"{batch.name} was not imported: {batch.error}")
 
 

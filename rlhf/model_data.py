@@ -1,4 +1,4 @@
-"""The checkpoints of a project as JSON and as rows for CSV."""
+"""The checkpoints and promotions of a project as JSON and as rows for CSV."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from annotator.models import Project
-from rlhf import runs
+from rlhf import promotion, runs
 from rlhf.models import Checkpoint, Evaluation
 
 GAINS = ("gold", "reward", "pessimistic")
@@ -46,6 +46,35 @@ def rows(project: Project) -> Iterator[list[Any]]:
             evaluation["old"],
             *(found.get(end) for found in differences for end in ENDS),
         ]
+
+
+def promotions(project: Project) -> list[dict[str, Any]]:
+    """A promotion each, the newest first, with the figures of its day."""
+    return [
+        {
+            "id": row.pk,
+            "checkpoint": row.checkpoint_id,
+            "name": row.checkpoint.name,
+            "former": row.former_id,
+            "promoted_at": row.promoted_at.isoformat(),
+            "promoted_by": row.promoted_by.username if row.promoted_by else None,
+            "evaluation_run": row.evaluation.run_id if row.evaluation else None,
+            "figures": row.figures,
+        }
+        for row in promotion.history(project)
+    ]
+
+
+def promotion_rows(project: Project) -> Iterator[list[Any]]:
+    """A line a promotion; figures that are intervals with their ends."""
+    found = promotions(project)
+    names = dict.fromkeys(name for row in found for name in row["figures"] if name != "gamed")
+    facts = ["id", "checkpoint", "name", "former", "promoted_at", "promoted_by", "evaluation_run"]
+    yield [*facts, *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))]
+    for row in found:
+        figures = [row["figures"].get(name) for name in names]
+        intervals = [figure if isinstance(figure, dict) else {"value": figure} for figure in figures]
+        yield [*(row[name] for name in facts), *(of.get(end) for of in intervals for end in ENDS)]
 
 
 def _facts(checkpoint: Checkpoint, *, writes_now: bool) -> dict[str, Any]:

@@ -64,6 +64,11 @@ def next_station(stations: list[Station]) -> Station:
 def waits_for(station: Station, facts: Facts) -> str:
     """One sentence on what the loop does or waits for."""
     if station.state == StationState.ATTENTION:
+        last = facts.last_import
+        if station.key == "import" and last is not None and last.state == last.State.READY:
+            return _("%(file)s is inspected. Waiting for a manager to look at it and import it.") % {
+                "file": last.name
+            }
         return _ATTENTION[station.key]()
     if station.state == StationState.RUNNING and station.key != "rank":
         run = facts.runs.get(KINDS.get(station.key, ""))

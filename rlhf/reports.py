@@ -12,7 +12,7 @@ from annotator.models import Prompt
 from rlhf import blind
 from rlhf.figures import Figure, figure
 from rlhf.models import Checkpoint, Evaluation, Run, RunSample
-from rlhf.reward_reports import RewardReport, reward_report
+from rlhf.reward_reports import NO_NAMES, RewardReport, reward_report
 
 
 def gold_gain(evaluation: Evaluation) -> Figure:
@@ -57,6 +57,8 @@ class TaskGain:
     gain: Figure
     x: float
     width: float
+    texts: list[RunSample]
+    """What the new one wrote (`text`) beside the old one's (`reference_text`)."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,11 @@ class EvaluationReport:
     template: str = "rlhf/_report_evaluation.html"
 
 
-def report_of(run: Run) -> RewardReport | EvaluationReport | None:
+def report_of(run: Run, names: Mapping[str, str] = NO_NAMES) -> RewardReport | EvaluationReport | None:
     """What came of a run that has ended, where there is more to say than its curves do."""
     if run.kind == Run.Kind.REWARD:
         checkpoint = Checkpoint.objects.filter(run=run).select_related("project").first()
-        return reward_report(checkpoint) if checkpoint else None
+        return reward_report(checkpoint, names) if checkpoint else None
     if run.kind == Run.Kind.EVALUATION:
         evaluation = (
             Evaluation.objects.filter(run=run).select_related("run__project", "old", "new__project").first()
@@ -201,6 +203,9 @@ def _task_gains(evaluation: Evaluation) -> list[TaskGain]:
     """The held-out tasks, the greatest gain first."""
     rows = [row for row in evaluation.result.get("tasks", []) if None not in (row["old"], row["new"])]
     prompts = evaluation.new.project.prompts.in_bulk([int(row["task_id"]) for row in rows])
+    texts: dict[int, list[RunSample]] = {}
+    for sample in RunSample.objects.filter(run=evaluation.run_id).order_by("step"):
+        texts.setdefault(sample.prompt_id, []).append(sample)
     gains = [(row, row["new"] - row["old"]) for row in rows if int(row["task_id"]) in prompts]
     largest = max((abs(gain) for _row, gain in gains), default=0) or 1
     return [
@@ -211,6 +216,7 @@ def _task_gains(evaluation: Evaluation) -> list[TaskGain]:
             gain=figure(_("Gain"), gain, is_difference=True),
             x=round(50 + min(0.0, 50 * gain / largest), 2),
             width=round(abs(50 * gain / largest), 2),
+            texts=texts.get(int(row["task_id"]), []),
         )
         for row, gain in sorted(gains, key=lambda item: -item[1])
     ]

@@ -15,8 +15,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import Max, QuerySet
 
-from annotator.exports.formats import pseudonym
 from annotator.models import Completion, Project, Prompt, Ranking, Verdict
+from annotator.pseudonyms import pseudonym
 from rlhf.lm.data import Example, Judgment, Task, snapshot_lines
 from rlhf.models import Snapshot
 
@@ -28,7 +28,8 @@ def freeze(project: Project) -> Snapshot:
     prompts = project.prompts.order_by("pk")
     rankings = votes_of(project)
     newest = rankings.aggregate(newest=Max("pk"))["newest"] or 0
-    counts = {"prompts": 0, "held_out_prompts": 0, "rankings": 0, "simulated": 0}
+    imported = rankings.filter(pk__lte=newest, batch__isnull=False).count()
+    counts = {"prompts": 0, "held_out_prompts": 0, "rankings": 0, "simulated": 0, "imported": imported}
 
     def tasks() -> Iterator[Task]:
         for prompt in prompts.iterator(CHUNK):

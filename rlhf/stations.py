@@ -75,10 +75,13 @@ def _url(name: str, project: Project, *args: object) -> str:
 def _import(project: Project, facts: Facts) -> Station:
     last = facts.last_import
     state = StationState.DONE if facts.prompts else StationState.WAITING
-    if last is not None and last.state in (PromptImport.State.QUEUED, PromptImport.State.RUNNING):
+    if last is not None and last.is_active:
         state = StationState.RUNNING
-    elif last is not None and last.state == PromptImport.State.FAILED:
+    elif last is not None and last.state in (PromptImport.State.FAILED, PromptImport.State.READY):
         state = StationState.ATTENTION
+    action = Action(_("Import tasks"), _url("import", project), for_managers=True)
+    if last is not None and last.state == PromptImport.State.READY:
+        action = Action(_("Look at it"), _url("import-detail", project, last.pk), for_managers=True)
     return Station(
         key="import",
         name=_("Import"),
@@ -86,7 +89,7 @@ def _import(project: Project, facts: Facts) -> Station:
         figure=_number(facts.prompts),
         unit=ngettext("task", "tasks", facts.prompts),
         url=_url("prompts", project),
-        action=Action(_("Import tasks"), _url("import", project), for_managers=True),
+        action=action,
     )
 
 

@@ -6,6 +6,7 @@ import itertools
 from io import BytesIO
 from typing import Any
 
+from django.core.files.base import ContentFile
 from PIL import Image
 
 from annotator.models import (
@@ -15,9 +16,12 @@ from annotator.models import (
     Membership,
     Project,
     Prompt,
+    PromptImport,
     Role,
     User,
 )
+from annotator.prompts import importing, kept
+from annotator.prompts.records import Record
 from annotator.ranking import queue
 from annotator.ranking.judgments import Judgment
 from annotator.ranking.queue import NewComparison
@@ -108,3 +112,34 @@ def make_ranking(project: Project, annotator: User, *, first: int = 0, key: str 
         judgment=Judgment(**judgment),
         idempotency_key=key or f"key-{next(_number)}",
     )
+
+
+def make_import(
+    project: Project, content: str = "Say it.\tTask", name: str = "tasks.tsv", **values: Any
+) -> PromptImport:
+    """A file that waits for its inspection; it is sent to no broker."""
+    values = {"user": None, "default_domain": "general", "send": False, **values}
+    file = ContentFile(content.encode(), name=name)
+    return importing.create_import(project=project, name=name, file=file, **values)
+
+
+def make_inspected(project: Project, records: list[Record], **values: Any) -> PromptImport:
+    """An import whose inspection found these tasks, ready to be stored."""
+    batch = make_import(project, **values)
+    with kept.Files(batch) as files:
+        for record in records:
+            files.add(record)
+    batch.records, batch.state = files.records_name, PromptImport.State.READY
+    batch.report = {"kept": len(records), "rejected": 0}
+    batch.save()
+    return batch
+
+
+def bring_in(project: Project, records: list[Record], **values: Any) -> PromptImport:
+    """An import of these tasks, done."""
+    batch = make_inspected(project, records, **values)
+    importing.start_import(batch, send=False)
+    importing.run_import(batch.pk)
+    batch.refresh_from_db()
+    assert batch.state == PromptImport.State.DONE, batch.error
+    return batch

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from annotator.access import MANAGERS, STAFF, has_role
 from annotator.api.views import ById, IdField, ProjectView, asked
-from annotator.exports.formats import pseudonym
 from annotator.models import Ranking, Verdict
+from annotator.pseudonyms import pseudonym
 
 
 class RankingRowOutput(serializers.ModelSerializer[Ranking]):

@@ -21,6 +21,8 @@ from annotator.api import (
 
 PROJECT = "projects/<slug:slug>/"
 WEBHOOK = PROJECT + "webhooks/<int:webhook_id>/"
+IMPORT = PROJECT + "imports/<int:import_id>/"
+EXPORT = PROJECT + "exports/<int:export_id>/"
 COMPARISON = PROJECT + "comparisons/<int:comparison_id>/"
 
 urlpatterns = [
@@ -50,10 +52,13 @@ urlpatterns = [
     path(PROJECT + "prompts/<int:prompt_id>/image/", prompts.PromptImage.as_view(), name="api-prompt-image"),
     path(PROJECT + "completions/", prompts.CompletionList.as_view(), name="api-completions"),
     path(PROJECT + "imports/", imports.ImportList.as_view(), name="api-imports"),
-    path(PROJECT + "imports/<int:import_id>/", imports.ImportDetail.as_view(), name="api-import"),
-    path(
-        PROJECT + "imports/<int:import_id>/cancel/", imports.ImportCancel.as_view(), name="api-import-cancel"
-    ),
+    path(IMPORT, imports.ImportDetail.as_view(), name="api-import"),
+    path(IMPORT + "report/", imports.ImportReport.as_view(), name="api-import-report"),
+    path(IMPORT + "rejects/", imports.ImportRejects.as_view(), name="api-import-rejects"),
+    path(IMPORT + "inspect/", imports.ImportInspect.as_view(), name="api-import-inspect"),
+    path(IMPORT + "start/", imports.ImportStart.as_view(), name="api-import-start"),
+    path(IMPORT + "cancel/", imports.ImportCancel.as_view(), name="api-import-cancel"),
+    path(IMPORT + "undo/", imports.ImportUndo.as_view(), name="api-import-undo"),
     path(PROJECT + "comparisons/", comparisons.ComparisonList.as_view(), name="api-comparisons"),
     path(COMPARISON, comparisons.ComparisonDetail.as_view(), name="api-comparison"),
     path(COMPARISON + "close/", comparisons.ComparisonClose.as_view(), name="api-comparison-close"),
@@ -94,6 +99,11 @@ urlpatterns = [
         webhooks.DeliveryAgain.as_view(),
         name="api-delivery-again",
     ),
-    path(PROJECT + "exports/", exports.FormatList.as_view(), name="api-exports"),
+    path(PROJECT + "exports/", exports.ExportList.as_view(), name="api-exports"),
+    path(PROJECT + "exports/formats/", exports.FormatList.as_view(), name="api-export-formats"),
+    path(EXPORT, exports.ExportDetail.as_view(), name="api-saved-export"),
+    path(EXPORT + "repeat/", exports.ExportRepeat.as_view(), name="api-export-repeat"),
+    path(EXPORT + "cancel/", exports.ExportCancel.as_view(), name="api-export-cancel"),
+    path(EXPORT + "files/<path:name>", exports.ExportFile.as_view(), name="api-export-file"),
     path(PROJECT + "exports/<slug:format_name>/", exports.ExportDownload.as_view(), name="api-export"),
 ]

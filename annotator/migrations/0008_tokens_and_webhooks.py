@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotator', '0005_what_is_asked_and_of_whom'),
+        ('annotator', '0007_exports_and_consent'),
     ]
 
     operations = [

@@ -1,7 +1,9 @@
 """The domain, in the field's words (people, prompts, comparisons, rankings)."""
 
 from annotator.models.comparisons import Assignment, Comparison, Slot
+from annotator.models.consent import Withdrawal
 from annotator.models.events import Event
+from annotator.models.exports import Export
 from annotator.models.people import Invitation, Membership, PauseKind, Role, User
 from annotator.models.projects import GoldFeedback, Guideline, Project, ResponseFormat, SelectionStrategy
 from annotator.models.prompts import Completion, Domain, Prompt, PromptImport, hash_text
@@ -16,6 +18,7 @@ __all__ = [
     "Completion",
     "Domain",
     "Event",
+    "Export",
     "GoldAnswer",
     "GoldFeedback",
     "Guideline",
@@ -40,5 +43,6 @@ __all__ = [
     "Webhook",
     "WebhookDelivery",
     "WebhookEvent",
+    "Withdrawal",
     "hash_text",
 ]

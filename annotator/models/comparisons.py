@@ -37,6 +37,7 @@ class Comparison(models.Model):
         REPEAT = "repeat", _("Repeat")
         GOLD = "gold", _("Gold question")
         EVALUATION = "evaluation", _("Evaluation")
+        IMPORTED = "imported", _("Imported")
 
     project = models.ForeignKey("annotator.Project", models.CASCADE, related_name="comparisons")
     prompt = models.ForeignKey("annotator.Prompt", models.CASCADE, related_name="comparisons")

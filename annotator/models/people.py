@@ -11,9 +11,21 @@ class User(AbstractUser):
     is_simulated = models.BooleanField(
         default=False, help_text="A program that ranks by the gold metric, for demonstration and tests."
     )
+    is_imported = models.BooleanField(
+        default=False, help_text="Nobody here: stands for who gave the judgments of an imported file."
+    )
 
     class Meta(AbstractUser.Meta):
         pass
+
+    def __str__(self) -> str:
+        return self.get_full_name() if self.is_imported else self.username
+
+    def get_full_name(self) -> str:
+        """The name; of somebody who came with a file, as the file has it, and its source."""
+        if self.is_imported:
+            return " · ".join(part for part in (self.first_name, self.last_name) if part)
+        return super().get_full_name()
 
 
 class Role(models.TextChoices):

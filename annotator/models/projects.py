@@ -42,6 +42,14 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(memberships__user=user)
 
 
+class ProjectManager(models.Manager.from_queryset(ProjectQuerySet)):  # type: ignore[misc]
+    """The projects that people work in."""
+
+    def get_queryset(self) -> ProjectQuerySet:
+        found: ProjectQuerySet = super().get_queryset().filter(aside_of=None)
+        return found
+
+
 def default_flags() -> list[str]:
     return ["harmful", "biased", "personal data", "wrong language", "broken"]
 
@@ -110,7 +118,18 @@ class Project(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = ProjectQuerySet.as_manager()
+    aside_of = models.ForeignKey(
+        "annotator.PromptImport",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="asides",
+        help_text="Not a project but the place where an import's rows lie while they come in, or go.",
+    )
+
+    objects = ProjectManager()
+    all_objects = models.Manager()
 
     class Meta:
         ordering = ["name"]

@@ -26,25 +26,51 @@ class Domain(models.TextChoices):
 
 
 class PromptImport(models.Model):
-    """One file of tasks: where it stands, what it brought."""
+    """One file of tasks: what is in it, what was done to it, what it brought.
+
+    Inspecting and importing are a worker's: `claim` names the one that has it, "" while it waits for one.
+    """
 
     class State(models.TextChoices):
         QUEUED = "queued", _("Waiting")
-        RUNNING = "running", _("Running")
+        INSPECTING = "inspecting", _("Inspecting")
+        READY = "ready", _("Ready to import")
+        IMPORTING = "importing", _("Importing")
         DONE = "done", _("Done")
         FAILED = "failed", _("Failed")
         CANCELLED = "cancelled", _("Cancelled")
+        UNDONE = "undone", _("Undone")
 
     project = models.ForeignKey("annotator.Project", models.CASCADE, related_name="imports")
     name = models.CharField(max_length=200)
     file = models.FileField(upload_to="imports/", max_length=300)
     sha256 = models.CharField(max_length=64)
     state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    options = models.JSONField(default=dict, blank=True, help_text="The steps of preparation as chosen.")
+    forced_format = models.CharField(
+        max_length=32, blank=True, help_text="As a manager says it is. Empty: recognised by its content."
+    )
     format = models.CharField(max_length=32, blank=True)
+    encoding = models.CharField(max_length=32, blank=True)
     default_domain = models.CharField(max_length=32, choices=Domain, default=Domain.GENERAL)
-    counts = models.JSONField(default=dict)
+    report = models.JSONField(default=dict, blank=True, help_text="What each step did, with examples.")
+    records = models.FileField(
+        upload_to="imports/",
+        max_length=300,
+        blank=True,
+        help_text="The prepared tasks, until they are imported.",
+    )
+    rejects = models.FileField(upload_to="imports/", max_length=300, blank=True)
+    progress = models.JSONField(
+        default=dict, blank=True, help_text='{"done", "total"} of what a worker does now.'
+    )
+    counts = models.JSONField(default=dict, blank=True, help_text="What it brought.")
     error = models.TextField(blank=True)
-    claimed_at = models.DateTimeField(null=True, blank=True)
+    claim = models.CharField(max_length=32, blank=True, editable=False)
+    beaten_at = models.DateTimeField(null=True, blank=True, help_text="By the database's clock.")
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="Workers that have taken the present step."
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
@@ -56,6 +82,16 @@ class PromptImport(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} → {self.project}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a worker has it, or is to have it."""
+        return self.state in (self.State.QUEUED, self.State.INSPECTING, self.State.IMPORTING)
+
+    @property
+    def may_inspect(self) -> bool:
+        """Whether it may be inspected, anew too: while nothing of it is stored."""
+        return self.state in (self.State.READY, self.State.FAILED, self.State.CANCELLED, self.State.UNDONE)
 
 
 class PromptQuerySet(models.QuerySet["Prompt"]):
@@ -127,6 +163,11 @@ class Completion(models.Model):
     text_hash = models.CharField(max_length=64, editable=False)
     source = models.CharField(max_length=16, choices=Source, default=Source.MODEL)
     iteration = models.PositiveIntegerField(default=1)
+    origin = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Where an imported text comes from, as its file says: a model, a person.",
+    )
     batch = models.ForeignKey(PromptImport, models.PROTECT, null=True, blank=True, related_name="completions")
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"

@@ -13,7 +13,7 @@ _CONTROL = re.compile(
 )
 _TRAILING = re.compile(r"[ \t]+(?=\n|$)")
 _BLANK_LINES = re.compile(r"\n{3,}")
-_FTFY = ftfy.TextFixerConfig(
+FTFY = ftfy.TextFixerConfig(
     unescape_html=False,  # a task may be about HTML
     uncurl_quotes=False,
     fix_character_width=False,  # full-width punctuation is right in Chinese
@@ -25,7 +25,7 @@ _FTFY = ftfy.TextFixerConfig(
 
 def clean_text(text: str) -> str:
     """Repair mojibake, drop control characters, tidy white space; the words stay as they are."""
-    text = ftfy.fix_text(text, config=_FTFY)
+    text = ftfy.fix_text(text, config=FTFY)
     return strip_text(text)
 
 

@@ -1,49 +1,36 @@
-"""Importing a file of tasks: all of it or nothing, safe to repeat, with progress in `counts`.
+"""The doors of importing: a file is kept, inspected, looked at, imported, undone. Safe to repeat and to kill.
 
-A file is read, cleaned and checked before the first row is stored; storing is one transaction, which
-also ends the import. `claimed_at` is the claim's token: it is renewed as a heartbeat, and whoever no
-longer holds it (cancelled, or taken over after a crash) stores nothing.
+    queued → inspecting → ready → importing → done → undone, or failed, or cancelled on the way
+
+A worker inspects, a manager looks at the preview and says go, a worker stores: all of it or nothing. How a
+worker holds an import is in `claims`; reading and preparing in `inspecting`, storing in `storing`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import random
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+import secrets
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from celery import current_app
 from django.conf import settings
 from django.core.files import File
-from django.db import transaction
-from django.db.models import Max
-from django.urls import reverse
-from django.utils import timezone
+from django.db import DatabaseError, transaction
+from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
-from annotator import events
-from annotator.models import Completion, Project, Prompt, PromptImport, User, hash_text
-from annotator.prompts import reading
-from annotator.prompts.reading import ImportProblem, TaskRow
-from annotator.ranking import queue
+from annotator.models import Project, PromptImport, User
+from annotator.prompts import aside, claims, inspecting, kept, storing
+from annotator.prompts.claims import Claim, Report, Superseded
+from annotator.prompts.preparing import PreparationOptions
+from annotator.prompts.reading import ImportProblem
 
 log = logging.getLogger(__name__)
 
 State = PromptImport.State
-BEAT_SECONDS = 1.0
-STALE = timedelta(minutes=3)
-"""An import that has not beaten for so long has lost its worker."""
-BATCH = 500
-T = TypeVar("T")
-
-
-class Superseded(Exception):
-    """The import was cancelled, or another worker has taken it over."""
+NO_ROOM = "There is no room left on the disk, so nothing was stored. Make some and inspect the file again."
 
 
 def create_import(
@@ -53,11 +40,14 @@ def create_import(
     file: File[bytes],
     user: User | None,
     default_domain: str,
+    options: PreparationOptions | None = None,
+    answers: bool = False,
+    family: str = "",
     send: bool = True,
 ) -> PromptImport:
-    """Keep the file and queue its import, sent to the broker on commit (unless `send` is false).
+    """Keep the file and queue its inspection, sent to the broker on commit (unless `send` is false).
 
-    Raises ImportProblem if the file is empty or too large.
+    Raises ImportProblem if the file is empty or too large, or there is no room for it.
     """
     if not file.size:
         raise ImportProblem(0, "", "it is empty.")
@@ -74,239 +64,148 @@ def create_import(
         sha256=digest.hexdigest(),
         created_by=user,
         default_domain=default_domain,
+        forced_format=family,
+        options=inspecting.stored(options or PreparationOptions(), answers=answers),
     )
-    batch.file.save(f"{digest.hexdigest()[:16]}.txt", file, save=False)
-    batch.save()
+    stored_as = f"{secrets.token_hex(16)}.source"
+    try:
+        batch.file.save(stored_as, file, save=False)
+        batch.save()
+    except OSError as error:
+        kept.forget(f"{kept.FOLDER}{stored_as}")
+        if error.errno not in kept.FULL:
+            raise
+        raise ImportProblem(0, "", "there is no room for it on the disk.") from error
     if send:
         transaction.on_commit(partial(send_import, batch.pk))
     return batch
+
+
+def inspect_again(
+    batch: PromptImport,
+    *,
+    options: PreparationOptions,
+    answers: bool = False,
+    default_domain: str = "",
+    family: str = "",
+    send: bool = True,
+) -> bool:
+    """Inspect the file anew, with other steps; False if the import is under way or done meanwhile.
+
+    `family` is the form of its rows where the content tells a wrong one (see `formats.families`).
+    """
+    chosen = {
+        "options": inspecting.stored(options, answers=answers),
+        "default_domain": default_domain or batch.default_domain,
+        "forced_format": family,
+    }
+    return _wait(
+        batch, State.QUEUED, [State.READY, State.FAILED, State.CANCELLED, State.UNDONE], send, **chosen
+    )
+
+
+def start_import(batch: PromptImport, *, send: bool = True) -> bool:
+    """Import what the preview shows; False if it does not show anything any more."""
+    return _wait(batch, State.IMPORTING, [State.READY], send)
+
+
+def cancel_import(batch: PromptImport) -> bool:
+    """Stop an import that is not done; nothing of it will be stored. False if it has ended."""
+    going = [State.QUEUED, State.INSPECTING, State.READY, State.IMPORTING]
+    cancelled = PromptImport.objects.filter(pk=batch.pk, state__in=going).update(
+        state=State.CANCELLED, claim="", records="", progress={}, finished_at=Now()
+    )
+    if cancelled:
+        kept.tidy(PromptImport.objects.get(pk=batch.pk))
+    return bool(cancelled)
 
 
 def send_import(import_id: int) -> bool:
     """Put the import on the broker; False if that cannot be reached (the sweep tries again)."""
     try:
         current_app.send_task("annotator.tasks.import_file", [import_id])
-    except OperationalError as error:
+    except (OperationalError, OSError) as error:
         log.warning("import %d waits for the broker: %s", import_id, error)
         return False
     return True
 
 
-def cancel_import(batch: PromptImport) -> bool:
-    """Stop an import that is not done; nothing of it will be stored. False if it has ended."""
-    active = PromptImport.objects.filter(pk=batch.pk, state__in=[State.QUEUED, State.RUNNING])
-    return bool(active.update(state=State.CANCELLED, finished_at=timezone.now()))
+def waiting() -> list[int]:
+    """Take imports from workers that died; the ids of all that wait for one and should be sent."""
+    for batch in claims.give_back_silent():
+        kept.tidy(batch)
+    found = PromptImport.objects.filter(state__in=claims.WORKING, claim="")
+    return list(found.order_by("pk").values_list("pk", flat=True))
 
 
-def requeue_stale() -> list[int]:
-    """Give imports whose worker died back to the queue; the ids of all that wait and should be sent."""
-    now = timezone.now()
-    PromptImport.objects.filter(state=State.RUNNING, claimed_at__lt=now - STALE).update(
-        state=State.QUEUED, claimed_at=None
-    )
-    waiting = PromptImport.objects.filter(state=State.QUEUED, created_at__lt=now - timedelta(seconds=5))
-    return list(waiting.order_by("pk").values_list("pk", flat=True))
+def run_import(import_id: int, report: Report | None = None) -> None:
+    """Carry out the next step of an import that waits for a worker; others are left alone.
 
-
-def run_import(import_id: int, report: Callable[[int, int], None] | None = None) -> None:
-    """Carry out a queued import; one that is not queued is left alone. Errors end in `error`.
-
-    `report` is called now and then with the lines read and all lines.
+    Errors end in `error`; those that nobody foresaw are raised too.
     """
-    claim = _Claim.take(import_id)
+    claim = Claim.take(import_id, report)
     if claim is None:
         return
+    step = inspecting.inspect if claim.batch.state == State.INSPECTING else storing.store
     try:
-        _run(claim, report)
+        step(claim)
     except Superseded:
         log.info("import %d was cancelled or taken over", import_id)
     except ImportProblem as problem:
         claim.end(State.FAILED, str(problem))
-    except Exception as error:
-        claim.end(State.FAILED, f"The import failed: {type(error).__name__}: {error}")
-        raise
+    except storing.Overtaken:
+        claim.end(
+            State.FAILED, "Others kept adding the same tasks to the project. Nothing was stored; try again."
+        )
     except KeyboardInterrupt:
         claim.end(State.CANCELLED, "Interrupted; nothing was imported.")
         raise
+    except Exception as error:
+        if _is_full(error):
+            log.error("import %d: %s", import_id, error)
+            claim.end(State.FAILED, NO_ROOM)
+        else:
+            claim.end(State.FAILED, f"The import failed: {type(error).__name__}: {error}")
+            raise
+    finally:
+        _tidy(import_id)
 
 
-class _Claim:
-    """One worker's hold on a running import."""
-
-    def __init__(self, batch: PromptImport, token: datetime) -> None:
-        self.batch, self.token = batch, token
-        self.beaten = time.monotonic()
-
-    @classmethod
-    def take(cls, import_id: int) -> _Claim | None:
-        now = timezone.now()
-        queued = PromptImport.objects.filter(pk=import_id, state=State.QUEUED)
-        if not queued.update(state=State.RUNNING, claimed_at=now, error="", counts={}):
-            return None
-        batch = PromptImport.objects.select_related("project", "created_by").get(pk=import_id)
-        return cls(batch, now)
-
-    def update(self, **values: Any) -> None:
-        """Write to the import while it is ours. Raises Superseded if it is not any more."""
-        mine = PromptImport.objects.filter(pk=self.batch.pk, state=State.RUNNING, claimed_at=self.token)
-        if not mine.update(**values):
-            raise Superseded
-
-    def beat(self, **counts: int) -> bool:
-        """Show progress, at most once in BEAT_SECONDS; whether it was time."""
-        if time.monotonic() - self.beaten < BEAT_SECONDS:
-            return False
-        now = timezone.now()
-        self.update(counts=counts, claimed_at=now)
-        self.token, self.beaten = now, time.monotonic()
-        return True
-
-    def end(self, state: PromptImport.State, error: str) -> None:
-        try:
-            self.update(state=state, error=error, finished_at=timezone.now())
-        except Superseded:
-            log.info("import %d ended after it was cancelled: %s", self.batch.pk, error)
+def import_now(batch: PromptImport, report: Report | None = None) -> PromptImport:
+    """Inspect and import in this process, without a look at the preview; the import as it ended."""
+    run_import(batch.pk, report)
+    batch.refresh_from_db()
+    if batch.state == State.READY and start_import(batch, send=False):
+        run_import(batch.pk, report)
+        batch.refresh_from_db()
+    return batch
 
 
-def _run(claim: _Claim, report: Callable[[int, int], None] | None) -> None:
-    batch = claim.batch
-    with batch.file.open("rb") as file:
-        lines = reading.split_lines(reading.decode(file.read()))
-    kind = reading.recognise(lines)
-    rows = []
-    for row in reading.read_rows(lines, kind):
-        rows.append(row)
-        if claim.beat(lines=len(lines), read=len(rows)) and report:
-            report(len(rows), len(lines))
-    with transaction.atomic():
-        counts = {"lines": len(lines), "read": len(rows), **_store(batch, rows)}
-        has_instructions = any(row.instruction for row in rows)
-        claim.update(
-            state=State.DONE,
-            format=f"{kind}-{'pairs' if has_instructions else 'tasks'}",
-            counts=counts,
-            finished_at=timezone.now(),
-        )
-        url = reverse("import-detail", args=[batch.project.slug, batch.pk])
-        events.record(batch.project, batch.created_by, "imported", batch.name, url)
-
-
-def _store(batch: PromptImport, rows: list[TaskRow]) -> dict[str, Any]:
-    """Store what is new, and count what was not."""
-    project = batch.project
-    queue.locked(Project.objects.filter(pk=project.pk)).get()  # one import at a time in a project
-    prompts: dict[str, Prompt] = {}
-    texts: dict[str, dict[str, str]] = {}  # prompt hash → text hash → text
-    seen: set[tuple[str, str]] = set()
-    for row in rows:
-        prompt = _prompt(batch, row)
-        prompts.setdefault(prompt.hash, prompt)
-        instruction_hash = hash_text(row.instruction) if row.instruction else ""
-        seen.add((prompt.hash, instruction_hash))
-        if row.instruction:
-            texts.setdefault(prompt.hash, {}).setdefault(instruction_hash, row.instruction)
-    known = _ids(project, prompts)
-    new = [prompt for key, prompt in prompts.items() if key not in known]
-    Prompt.objects.bulk_create(new, batch_size=BATCH)
-    ids = known | {prompt.hash: prompt.pk for prompt in new}
-    added, completions_known = _store_completions(batch, {ids[key]: given for key, given in texts.items()})
-    return {
-        "prompts": len(new),
-        "held_out": sum(prompt.is_held_out for prompt in new),
-        "known": len(known),
-        "repeated": len(rows) - len(seen),
-        "completions": len(added),
-        "completions_known": completions_known,
-        "comparisons": _compare(project, {ids[key] for key in texts}),
-        "languages": Counter(prompt.language for prompt in new),
-        "domains": Counter(prompt.domain for prompt in new),
-        "ignored_fields": Counter(name for row in rows for name in row.ignored),
-    }
-
-
-def _prompt(batch: PromptImport, row: TaskRow) -> Prompt:
-    project = batch.project
-    shown = row.text or " ".join(example["input"] for example in row.examples)
-    prompt = Prompt(
-        project=project,
-        batch=batch,
-        text=row.text,
-        examples=list(row.examples),
-        held_out_examples=list(row.held_out_examples),
-        reference=row.reference,
-        domain=row.domain or batch.default_domain,
-        language=row.language or reading.guess_language(shown, project.language),
+def _wait(
+    batch: PromptImport,
+    state: PromptImport.State,
+    before: list[PromptImport.State],
+    send: bool,
+    **values: Any,
+) -> bool:
+    changed = PromptImport.objects.filter(pk=batch.pk, state__in=before).update(
+        state=state, claim="", attempts=0, progress={}, error="", finished_at=None, **values
     )
-    prompt.fill_in()
-    return prompt
+    if changed and send:
+        transaction.on_commit(partial(send_import, batch.pk))
+    return bool(changed)
 
 
-def _ids(project: Project, hashes: Iterable[str]) -> dict[str, int]:
-    """The ids of the project's prompts that have one of the hashes."""
-    return {
-        key: pk
-        for some in _batches(hashes)
-        for key, pk in Prompt.objects.filter(project=project, hash__in=some).values_list("hash", "pk")
-    }
-
-
-def _store_completions(batch: PromptImport, texts: dict[int, dict[str, str]]) -> tuple[list[Completion], int]:
-    """Store the instructions that their prompts do not have yet; these, and how many they have."""
-    known = {
-        key
-        for some in _batches(texts)
-        for key in Completion.objects.filter(prompt__in=some).values_list("prompt", "text_hash")
-    }
-    iteration = _iteration(batch.project)
-    given = [(prompt, key, text) for prompt, by_key in texts.items() for key, text in by_key.items()]
-    new = [
-        Completion(
-            prompt_id=prompt,
-            text=text,
-            text_hash=key,
-            source=Completion.Source.IMPORTED,
-            batch=batch,
-            iteration=iteration,
-        )
-        for prompt, key, text in given
-        if (prompt, key) not in known
-    ]
-    return Completion.objects.bulk_create(new, batch_size=BATCH), len(given) - len(new)
-
-
-def _compare(project: Project, prompt_ids: Iterable[int]) -> int:
-    """Put the imported instructions of these prompts into the queue."""
-    comparisons = []
-    for some in _batches(sorted(prompt_ids)):
-        of_prompt: dict[int, list[int]] = {}
-        imported = Completion.objects.filter(prompt__in=some, source=Completion.Source.IMPORTED)
-        for prompt_id, pk in imported.order_by("pk").values_list("prompt", "pk"):
-            of_prompt.setdefault(prompt_id, []).append(pk)
-        for prompt_id, pks in of_prompt.items():
-            for chosen in chain(pks, project.completions_per_comparison, seed=prompt_id):
-                comparisons.append(queue.NewComparison(prompt_id, chosen))
-    return queue.add_comparisons(project=project, comparisons=comparisons, iteration=_iteration(project))
-
-
-def chain(ids: list[int], k: int, *, seed: int) -> Iterator[tuple[int, ...]]:
-    """Groups of k in which every id occurs and which hang together: each shares one id with the next."""
-    if len(ids) < 2:
+def _tidy(import_id: int) -> None:
+    """Nothing half-done stays: neither files nor rows out of sight."""
+    batch = PromptImport.objects.filter(pk=import_id).first()
+    if batch is None or batch.claim:
         return
-    ring = random.Random(seed).sample(ids, len(ids))
-    if len(ring) <= k:
-        yield tuple(ring)
-        return
-    for start in range(0, len(ring), k - 1):
-        yield tuple(ring[(start + step) % len(ring)] for step in range(k))
+    kept.tidy(batch)
+    aside.clear_all(batch)
 
 
-def _iteration(project: Project) -> int:
-    """The loop's turn that the newest comparisons belong to."""
-    latest: int | None = project.comparisons.aggregate(latest=Max("iteration"))["latest"]
-    return latest or 1
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    rows = list(items)
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in kept.FULL
+    return isinstance(error, DatabaseError) and "full" in str(error)  # SQLite's and PostgreSQL's word for it

@@ -144,7 +144,7 @@ def _from_tabs(number: int, line: str, task_first: bool) -> TaskRow:
 
 
 def _from_json(number: int, line: str) -> TaskRow:
-    row = _parse(number, line)
+    row = parse(number, line)
     task_field = _only_one(number, row, TASK_FIELDS)
     instruction_field = _only_one(number, row, INSTRUCTION_FIELDS)
     text = _text(number, task_field, row.get(task_field, ""))
@@ -168,7 +168,8 @@ def _from_json(number: int, line: str) -> TaskRow:
     )
 
 
-def _parse(number: int, line: str) -> dict[str, Any]:
+def parse(number: int, line: str) -> dict[str, Any]:
+    """The line as a JSON object. Raises ImportProblem."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:

@@ -38,6 +38,7 @@ class ProjectProgress:
     completions: int
     comparisons: int
     judgments: int
+    """Given here; those that files brought are not counted."""
     remaining: int
     """Judgments that the open comparisons still want, beside those being given now."""
     annotators: int
@@ -96,7 +97,7 @@ def own_quality(annotator: User, project: Project) -> OwnQuality | None:
 def of_project(project: Project) -> ProjectProgress:
     """The project's counts and throughput."""
     prompts = project.prompts.aggregate(prompts=Count("pk"), held_out=Count("pk", filter=Q(is_held_out=True)))
-    rankings = Ranking.objects.live().filter(comparison__project=project)
+    rankings = Ranking.objects.live().given_here().filter(comparison__project=project)
     given = rankings.aggregate(
         judgments=Count("pk"),
         annotators=Count("annotator", distinct=True),

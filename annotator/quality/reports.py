@@ -201,7 +201,8 @@ def _read_judgments(
     """Count every live judgment; of those on the queue how many a day, and a day's hour."""
     daily: Counter[date] = Counter()
     hourly: defaultdict[date, Counter[int]] = defaultdict(Counter)
-    rows = Ranking.objects.live().filter(comparison__project=project, is_adjudication=False).order_by()
+    given = Ranking.objects.live().given_here().filter(comparison__project=project, is_adjudication=False)
+    rows = given.order_by()
     fields = ("annotator", "verdict", "ranks", "order", "seconds", "gold_score", "created_at")
     for row in rows.values(*fields, "comparison__is_queued").iterator(chunk_size=2000):
         people[row["annotator"]].add(row)
@@ -221,6 +222,7 @@ def _row(person: Person) -> dict[str, Any]:
 def _is_long(project: Project) -> bool:
     ends = (
         Ranking.objects.live()
+        .given_here()
         .filter(comparison__project=project)
         .aggregate(first=Min("created_at"), last=Max("created_at"))
     )

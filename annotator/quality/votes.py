@@ -33,11 +33,14 @@ class Judged:
     votes: list[Vote]
 
 
-def judged_comparisons(project: Project, *, simulated: bool | None = None) -> Iterator[Judged]:
+def judged_comparisons(
+    project: Project, *, simulated: bool | None = None, imported: bool = False
+) -> Iterator[Judged]:
     """The comparisons with two votes and more, those of a prompt behind each other.
 
     Gold questions, repeats and a manager's decisions are no votes of their own. With `simulated` only
-    (True) or no (False) simulated annotators count.
+    (True) or no (False) simulated annotators count. Votes that files brought are not this project's people's
+    and do not count; with `imported` they alone do.
     """
     rankings = Ranking.objects.live().filter(
         comparison__project=project,
@@ -45,6 +48,7 @@ def judged_comparisons(project: Project, *, simulated: bool | None = None) -> It
         comparison__judgments_taken__gte=2,  # where there can be two votes at all
         is_adjudication=False,
         verdict=Verdict.RANKED,
+        batch__isnull=not imported,
     )
     if simulated is not None:
         rankings = rankings.filter(is_simulated=simulated)

@@ -31,8 +31,12 @@ class Disagreement:
 
 
 def disagreements(project: Project) -> list[Disagreement]:
-    """The comparisons nobody has decided yet, the most contradictory first, then the newest."""
+    """The comparisons nobody has decided yet, the most contradictory first, then the newest.
+
+    Not those whose judgments came with a file: nobody here was asked.
+    """
     rows = project.comparisons.filter(is_queued=True, is_adjudicated=False, judgments_taken__gte=2)
+    rows = rows.exclude(rule=Comparison.Rule.IMPORTED)
     ids = list(rows.order_by("-pk").values_list("pk", flat=True)[:NEWEST])
     votes: defaultdict[int, list[Vote]] = defaultdict(list)
     for start in range(0, len(ids), BATCH):

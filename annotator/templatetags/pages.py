@@ -22,17 +22,19 @@ register = template.Library()
 
 EVERYBODY = tuple(Role)
 
+IN_TASKS = ("prompt", "prompt-image-change", "import", "import-detail", "import-undo")
+
 NAVIGATION = [
     # URL name, label, who sees it, other URL names under the same entry
     ("project", gettext_lazy("Overview"), EVERYBODY, ()),
     ("rank", gettext_lazy("Rank"), JUDGES, ()),
     ("guidelines", gettext_lazy("Guidelines"), EVERYBODY, ()),
-    ("prompts", gettext_lazy("Tasks"), STAFF, ("prompt", "prompt-image-change", "import", "import-detail")),
+    ("prompts", gettext_lazy("Tasks"), STAFF, IN_TASKS),
     ("comparisons", gettext_lazy("Comparisons"), STAFF, ("comparison",)),
     ("quality", gettext_lazy("Quality"), STAFF, ("gold",)),
     ("runs", gettext_lazy("Runs"), STAFF, ("run", "run-start", "evaluation")),
     ("models", gettext_lazy("Models"), STAFF, ("promote",)),
-    ("exports", gettext_lazy("Exports"), STAFF, ()),
+    ("exports", gettext_lazy("Exports"), STAFF, ("export",)),
     ("notes", gettext_lazy("Notes"), MANAGERS, ()),
     ("members", gettext_lazy("Members"), MANAGERS, ("member", "invite")),
     ("settings", gettext_lazy("Settings"), MANAGERS, ("webhooks", "webhook", "webhook-change")),

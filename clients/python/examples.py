@@ -35,9 +35,8 @@ print(f"{len(ids)} tasks: {ids}")
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "tasks.tsv"
     file.write_text("Give the sum as a number.\tAdd two numbers\nWrite a number.\tAdd two numbers\n")
-    upload = project.import_file(file)
-upload = project.wait_for_import(upload["id"])
-print(f"The import is {upload['state']}: {upload['counts']}")
+    upload = project.import_file(file, default_domain="general")
+print(f"The import is {upload['state']}: {upload['counts']} {upload['error']}")
 
 # %% Put the instructions of each task into the queue
 pairs = {prompt: [row["id"] for row in project.completions(prompt=prompt)] for prompt in ids}
@@ -75,4 +74,7 @@ with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "preferences.jsonl"
     size = project.export("trl", path)
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    saved = project.save_export("trl", file_type="parquet")
+    files = [path.name for path in project.download_export(saved["id"], folder)]
+print(f"The saved export is {saved['state']}: {', '.join(files)} {saved['error']}")
 print(f"{size} bytes, {len(lines)} pairs, such as {lines[0]['chosen']!r} over {lines[0]['rejected']!r}")

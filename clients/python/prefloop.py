@@ -36,6 +36,8 @@ __version__ = "0.1.0"
 Json = dict[str, Any]
 AGAIN = {429, 502, 503, 504}
 """Answers after which a request is repeated."""
+WORKING = {"queued", "running", "inspecting", "importing"}
+"""States in which something waits for a worker, or a worker is at it."""
 LONGEST_WAIT = 60.0
 BLOCK = 1 << 18
 
@@ -267,12 +269,26 @@ class Project:
         data = {"comparisons": list(comparisons)}
         return self.client.post(self.path + "comparisons/", data)["created"]
 
-    def import_file(self, file: str | os.PathLike[str], *, domain: str = "general") -> Json:
-        """Upload a file of tasks; it is imported by a worker (see `wait_for_import`)."""
-        return self.client.upload(self.path + "imports/", file, default_domain=domain)
+    def upload(self, file: str | os.PathLike[str], **steps: Any) -> Json:
+        """Upload a file of tasks; a worker inspects it, and nothing is stored yet (see `import_file`)."""
+        fields = {name: str(_plain(value)) for name, value in steps.items()}
+        return self.client.upload(self.path + "imports/", file, **fields)
 
     def wait_for_import(self, import_id: int, *, timeout: float = 3600.0, every: float = 2.0) -> Json:
+        """The import when no worker is at it: `ready` to start, or ended."""
         return self._wait(f"imports/{import_id}/", timeout, every)
+
+    def start_import(self, import_id: int) -> Json:
+        """Store what the inspection found."""
+        return self.client.post(self.path + f"imports/{import_id}/start/")
+
+    def import_file(self, file: str | os.PathLike[str], **steps: Any) -> Json:
+        """Upload a file of tasks, wait for its inspection, start it, and wait for its end."""
+        row = self.wait_for_import(self.upload(file, **steps)["id"])
+        if row["state"] != "ready":
+            return row
+        self.start_import(row["id"])
+        return self.wait_for_import(row["id"])
 
     # Judging.
 
@@ -328,17 +344,36 @@ class Project:
     # Data out.
 
     def formats(self) -> list[str]:
-        return [row["format"] for row in self.client.get(self.path + "exports/")]
+        return [row["format"] for row in self.client.get(self.path + "exports/formats/")]
 
     def export(self, format: str, file: str | os.PathLike[str]) -> int:
-        """Download an export; its length in bytes."""
+        """Download everything there is now in a format; its length in bytes."""
         return self.client.download(self.path + f"exports/{format}/", file)
+
+    def save_export(self, format: str, *, name: str = "", **recipe: Any) -> Json:
+        """Have an export made and kept: filtered, split, with a manifest; repeated it has the same bytes."""
+        body = {"name": name, "recipe": {"format": format, **recipe}}
+        row = self.client.post(self.path + "exports/", body)
+        return self._wait(f"exports/{row['id']}/", 86400.0, 2.0)
+
+    def download_export(self, export_id: int, folder: str | os.PathLike[str]) -> list[Path]:
+        """Download the files of a saved export; what breaks off goes on. Checks their SHA-256."""
+        row = self.client.get(self.path + f"exports/{export_id}/")
+        paths = []
+        for file in row["files"]:
+            path = Path(folder) / file["name"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.client.download(self.path + f"exports/{export_id}/files/{file['name']}", path)
+            if hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
+                raise OSError(f"{path} is not what the site has")
+            paths.append(path)
+        return paths
 
     def _wait(self, path: str, timeout: float, every: float) -> Json:
         end = time.monotonic() + timeout
         while True:
             row: Json = self.client.get(self.path + path)
-            if row["state"] not in ("queued", "running"):
+            if row["state"] not in WORKING:
                 return row
             if time.monotonic() > end:
                 raise TimeoutError(f"{path} is still {row['state']} after {timeout:.0f} s")

@@ -50,12 +50,15 @@ def index(request: PersonRequest, slug: str) -> HttpResponse:
 @require_safe
 @login_required
 def data(request: PersonRequest, slug: str) -> HttpResponse:
-    """All checkpoints with their figures: JSON (as a file: `?download`) or `?format=csv`."""
+    """Checkpoints and promotions: JSON (as a file: `?download`), or `?format=csv` (`&table=promotions`)."""
     project = project_for(request.user, slug, *STAFF)
     if request.GET.get("format") == "csv":
+        if request.GET.get("table") == "promotions":
+            return csv_file(model_data.promotion_rows(project), name=f"{slug}-promotions.csv")
         return csv_file(model_data.rows(project), name=f"{slug}-models.csv")
     response = JsonResponse(
-        {"checkpoints": model_data.as_data(project)}, json_dumps_params={"ensure_ascii": False, "indent": 2}
+        {"checkpoints": model_data.as_data(project), "promotions": model_data.promotions(project)},
+        json_dumps_params={"ensure_ascii": False, "indent": 2},
     )
     if "download" in request.GET:
         response["Content-Disposition"] = f'attachment; filename="{slug}-models.json"'

@@ -34,6 +34,7 @@ PAGES = [
     "/",
     "/projects/new/",
     "/account/",
+    "/account/judgments/",
     "/account/password/",
     "/account/tokens/",
     "/join/nowhere/",

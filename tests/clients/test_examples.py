@@ -75,6 +75,7 @@ def test_the_examples(tmp_path: Path) -> None:
         "6 judgments",
         "The run is done",
         "Refused:",
+        "The saved export is done",
         "6 pairs",
     ):
         assert line in done.stdout, done.stdout

@@ -161,14 +161,15 @@ def test_an_upload_is_a_form(server: Any, client: Any, tmp_path: Path) -> None:
     file = tmp_path / 'ta"sks.tsv'
     file.write_bytes(b"A\tB\n\xe6\x96\x87\r\n")
     server.answers = [says(201, {"id": 1})]
-    client.project("support").import_file(file, domain="code")
+    client.project("support").upload(file, default_domain="code", nfkc=True)
     _, path, headers, body = server.got[0]
     boundary = headers["Content-Type"].partition("boundary=")[2].encode()
     assert path == "/api/projects/support/imports/" and headers["Idempotency-Key"]
     parts = body.split(b"--" + boundary)
     assert b'name="default_domain"\r\n\r\ncode\r\n' in parts[1]
-    assert b'filename="ta%22sks.tsv"' in parts[2] and parts[2].endswith(b"\r\n\r\nA\tB\n\xe6\x96\x87\r\n\r\n")
-    assert parts[3] == b"--\r\n"
+    assert b'name="nfkc"\r\n\r\ntrue\r\n' in parts[2]
+    assert b'filename="ta%22sks.tsv"' in parts[3] and parts[3].endswith(b"\r\n\r\nA\tB\n\xe6\x96\x87\r\n\r\n")
+    assert parts[4] == b"--\r\n"
 
 
 def test_signatures(monkeypatch: pytest.MonkeyPatch) -> None:

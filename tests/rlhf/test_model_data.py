@@ -71,9 +71,27 @@ def test_csv_has_a_line_a_checkpoint_and_no_formula(
     assert (policy["compared_with"], base["gold_gain"], reward["accuracy"]) == (base["id"], "", "0.6")
 
 
+def test_promotions_come_out_with_the_figures_of_their_day(
+    project: Project, alice: User, client_of: Callable[[User], Client]
+):
+    policy = make(project)
+    promotion.promote(policy, user=alice)
+    base = runs.base_policy(project)
+    promotion.promote(base, user=alice)
+    back, first = client_of(alice).get(URL).json()["promotions"]
+    assert (first["name"], first["former"], first["promoted_by"]) == ("rloo 1", base.pk, "alice")
+    assert first["figures"]["gold_gain"]["value"] == 0.054
+    assert (back["checkpoint"], back["former"], back["evaluation_run"]) == (base.pk, policy.pk, None)
+    response = client_of(alice).get(f"{URL}?format=csv&table=promotions")
+    assert 'filename="support-promotions.csv"' in response["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
+    assert [row["gold_gain_low"] for row in rows] == ["", "0.02"]
+    assert [row["former"] for row in rows] == [str(policy.pk), str(base.pk)]
+
+
 def test_it_rejects_outsiders_and_annotators(
     project: Project, mallory: User, bob: User, client_of: Callable[[User], Client]
 ):
-    for more in ("", "?format=csv", "?download"):
+    for more in ("", "?format=csv", "?format=csv&table=promotions", "?download"):
         assert client_of(mallory).get(URL + more).status_code == 404
         assert client_of(bob).get(URL + more).status_code == 403

@@ -59,13 +59,21 @@ def test_an_empty_project_waits_for_tasks(project: Project):
 
 
 def test_an_import_under_way_is_shown(project: Project):
-    batch = PromptImport.objects.create(project=project, name="a.tsv", sha256="0", state="running")
+    batch = PromptImport.objects.create(project=project, name="a.tsv", sha256="0", state="importing")
     assert loop(project).next.key == "import"
     assert states(project)[0] == "r"
     batch.state = PromptImport.State.FAILED
     batch.save()
     assert states(project)[0] == "a"
     assert "Nothing was stored" in loop(project).waits_for
+
+
+def test_an_inspected_file_waits_for_its_manager(project: Project):
+    batch = PromptImport.objects.create(project=project, name="a.tsv", sha256="0", state="ready")
+    assert states(project)[0] == "a"
+    found = loop(project)
+    assert found.waits_for.startswith("a.tsv is inspected")
+    assert found.next.action and found.next.action.url == f"/projects/support/import/{batch.pk}/"
 
 
 def test_tasks_wait_for_generation(project: Project):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
-from annotator.models import Project
+from annotator.models import Project, User
 from rlhf import runs
 from rlhf.figures import figure
-from rlhf.models import Checkpoint, Evaluation, Run
+from rlhf.models import Checkpoint, Evaluation, Run, RunSample
 from rlhf.reports import evaluation_report, report_of
 from rlhf.reward_reports import reward_report
 from rlhf.run_data import csv_lines
 from tests.factories import make_prompt
+
+ClientOf = Callable[[User], Client]
 
 
 def interval(value: float, low: float, high: float) -> dict[str, float]:
@@ -124,6 +128,22 @@ def test_the_gains_of_the_tasks_come_greatest_first(project: Project):
         f"{second.pk},0.1,0.3\r\n",
         f"{third.pk},,\r\n",
     ]
+
+
+def test_a_tasks_gain_stands_with_what_both_wrote(project: Project, client_of: ClientOf, alice: User):
+    prompt = make_prompt(project)
+    evaluation = make_evaluation(project, tasks=[{"task_id": str(prompt.pk), "old": 0.1, "new": 0.3}])
+    for step, text in ((2, "Be <b>kind</b>."), (1, "Be brief.")):
+        RunSample.objects.create(
+            run=evaluation.run, step=step, prompt=prompt, text=text, reference_text=f"Old {step}"
+        )
+    [gain] = evaluation_report(evaluation).tasks
+    assert [(sample.reference_text, sample.text) for sample in gain.texts] == [
+        ("Old 1", "Be brief."),
+        ("Old 2", "Be <b>kind</b>."),
+    ]
+    page = client_of(alice).get(evaluation.run.get_absolute_url()).content.decode()
+    assert "Be &lt;b&gt;kind&lt;/b&gt;." in page and "Old 2" in page
 
 
 def test_only_what_has_come_out_is_reported(project: Project):

@@ -44,7 +44,13 @@ def test_it_holds_tasks_and_judgments(project: Project, bob: User):
     assert judgment.ranks == (2, 1)
     assert (judgment.strength, judgment.simulated) == (2, False)
     assert snapshot.last_ranking == ranking.pk
-    assert snapshot.counts == {"prompts": 1, "held_out_prompts": 0, "rankings": 1, "simulated": 0}
+    assert snapshot.counts == {
+        "prompts": 1,
+        "held_out_prompts": 0,
+        "rankings": 1,
+        "simulated": 0,
+        "imported": 0,
+    }
 
 
 def test_a_managers_decision_stands_in_place_of_the_annotators(

@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from annotator import tokens
 from annotator.api.urls import urlpatterns
+from annotator.exports import jobs
+from annotator.exports.recipe import Recipe
 from annotator.models import (
     Completion,
     Invitation,
@@ -57,7 +59,12 @@ MATRIX = [
     ("get", "projects/support/imports/", "read", MANAGERS),
     ("post", "projects/support/imports/", "write", {**MANAGERS, "alice": 415}),
     ("get", "projects/support/imports/{batch}/", "read", MANAGERS),
+    ("get", "projects/support/imports/{batch}/report/", "read", MANAGERS),
+    ("get", "projects/support/imports/{batch}/rejects/", "read", {**MANAGERS, "alice": 404}),
+    ("post", "projects/support/imports/{batch}/inspect/", "write", {**MANAGERS, "alice": 409}),
+    ("post", "projects/support/imports/{batch}/start/", "write", {**MANAGERS, "alice": 409}),
     ("post", "projects/support/imports/{batch}/cancel/", "write", MANAGERS),
+    ("post", "projects/support/imports/{batch}/undo/", "write", {**MANAGERS, "alice": 409}),
     ("get", "projects/support/comparisons/", "read", STAFF),
     ("post", "projects/support/comparisons/", "write", MANAGED),
     ("get", "projects/support/comparisons/{comparison}/", "read", STAFF),
@@ -89,7 +96,19 @@ MATRIX = [
     ("post", "projects/support/webhooks/{webhook}/test/", "manage", {**MANAGERS, "alice": 201}),
     ("get", "projects/support/webhooks/{webhook}/deliveries/", "read", MANAGERS),
     ("post", "projects/support/webhooks/{webhook}/deliveries/{delivery}/again/", "manage", MANAGERS),
+    ("get", "projects/support/exports/formats/", "read", STAFF),
     ("get", "projects/support/exports/", "read", STAFF),
+    ("post", "projects/support/exports/", "read", {**STAFF, "alice": 400, "dana": 400}),
+    ("get", "projects/support/exports/{export}/", "read", STAFF),
+    ("delete", "projects/support/exports/{export}/", "read", {**MANAGERS, "alice": 204}),
+    ("post", "projects/support/exports/{export}/cancel/", "read", MANAGERS),
+    ("post", "projects/support/exports/{export}/repeat/", "read", {**STAFF, "alice": 201, "dana": 201}),
+    (
+        "get",
+        "projects/support/exports/{export}/files/manifest.json",
+        "read",
+        {**STAFF, "alice": 404, "dana": 404},
+    ),
     ("get", "projects/support/exports/trl/", "read", STAFF),
     ("get", "projects/support/exports/raw/", "read", STAFF),
     ("post", "projects/support/claim/", "rank", {**JUDGES, "alice": 204, "bob": 204}),
@@ -122,6 +141,8 @@ def address(project):
                 ids["comparison"] = make_comparison(project).pk
         if "{note}" in path:
             ids["note"] = Note.objects.create(project=project, author=make_user(), text="Unclear.").pk
+        if "{export}" in path:
+            ids["export"] = jobs.create(project=project, recipe=Recipe("raw"), user=None, send_it=False).pk
         if "{batch}" in path:
             ids["batch"] = PromptImport.objects.create(
                 project=project, name="tasks.tsv", sha256="0" * 64, file="none"
@@ -181,7 +202,19 @@ def test_an_expired_token_and_an_outsiders_open_nothing(
 
 def test_the_matrix_names_every_address():
     names = dict.fromkeys(
-        ("prompt", "comparison", "gold", "note", "batch", "member", "invitation", "webhook", "delivery"), 1
+        (
+            "prompt",
+            "comparison",
+            "gold",
+            "note",
+            "batch",
+            "member",
+            "invitation",
+            "webhook",
+            "delivery",
+            "export",
+        ),
+        1,
     )
     named = {path.format(**names) for _, path, _, _ in MATRIX}
     resolver = get_resolver("annotator.api.urls")

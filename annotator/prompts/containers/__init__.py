@@ -1,0 +1,1 @@
+"""What rows come in. Each module yields them one by one, in bounded memory."""
