@@ -60,7 +60,7 @@ def main() -> None:
         site.start_redis()
         site.start_worker("score")
         site.start("web", servers.web_command(host="127.0.0.1", port=port, threads=16, workers=1))
-        time.sleep(5)
+        wait_for(port)
         print(f"first request, with the model to load: {ask(port, token, 0):.1f} s")
         for at_once in (1, 16):
             began = time.monotonic()
@@ -72,6 +72,15 @@ def main() -> None:
                 f"{at_once:2} at once: median {1000 * statistics.median(took):.0f} ms, "
                 f"95 % {1000 * took[int(0.95 * len(took))]:.0f} ms, {rate:.1f} texts/s"
             )
+
+
+def wait_for(port: int) -> None:
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SystemExit("the site does not answer")
 
 
 def ask(port: int, token: str, number: int) -> float:

@@ -142,7 +142,9 @@ def test_only_votes_where_asked(call, project, bob):
     assert len(call("get", "projects/support/rankings/?votes=true").json()["results"]) == 1
 
 
-def test_a_file_is_uploaded_looked_at_and_cancelled(client, call, alice, monkeypatch, settings, tmp_path):
+def test_a_file_is_uploaded_inspected_started_and_undone(
+    client, call, project, alice, monkeypatch, settings, tmp_path
+):
     settings.MEDIA_ROOT = tmp_path
     monkeypatch.setattr(importing, "send_import", lambda pk: True)
     client.force_login(alice)
@@ -151,10 +153,29 @@ def test_a_file_is_uploaded_looked_at_and_cancelled(client, call, alice, monkeyp
     assert made.status_code == 201 and made.json()["state"] == "queued"
     batch = PromptImport.objects.get()
     assert made["Location"] == f"/api/projects/support/imports/{batch.pk}/"
+    url = f"projects/support/imports/{batch.pk}/"
+    assert call("post", url + "start/", {}).status_code == 409, "it was not inspected yet"
     importing.run_import(batch.pk)
-    done = call("get", f"projects/support/imports/{batch.pk}/").json()
+    assert call("get", url).json()["state"] == "ready" and not Prompt.objects.exists()
+    assert call("get", url + "report/").json()["report"]["read"] == 1
+    assert call("get", url + "rejects/").status_code == 404
+    assert call("post", url + "inspect/", {"format": "nonsense"}).status_code == 400
+    inspected = call("post", url + "inspect/", {"nfkc": True, "languages": ["en"]}).json()
+    assert (inspected["state"], inspected["options"]["nfkc"]) == ("queued", True)
+    importing.run_import(batch.pk)
+    assert call("post", url + "start/", {}).json()["state"] == "importing"
+    importing.run_import(batch.pk)
+    done = call("get", url).json()
     assert (done["state"], done["counts"]["prompts"], done["error"]) == ("done", 1, "")
-    assert call("post", f"projects/support/imports/{batch.pk}/cancel/", {}).status_code == 409
+    assert call("post", url + "cancel/", {}).status_code == 409
+    used = make_comparison(project, Prompt.objects.get())
+    gold.make(
+        used, ranks={pk: place for place, pk in enumerate(used.completions.values_list("pk", flat=True), 1)}
+    )
+    kept = call("post", url + "undo/", {})
+    assert (kept.status_code, kept.json()["code"]) == (409, "in_use")
+    assert call("post", url + "undo/", {"keep_used": True}).json()["state"] == "undone"
+    assert call("post", url + "undo/", {}).status_code == 409
     empty = client.post("/api/projects/support/imports/", {"file": SimpleUploadedFile("x", b"")})
     assert empty.status_code == 400 and empty.json()["errors"][0]["pointer"] == "/file"
 

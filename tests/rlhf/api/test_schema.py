@@ -16,6 +16,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from annotator import tokens
+from annotator.exports import jobs
+from annotator.exports.recipe import Recipe
 from annotator.models import Invitation, Note, PromptImport, Role, Scope
 from annotator.quality import gold, reports
 from annotator.ranking import queue
@@ -89,6 +91,8 @@ def filled(project: Any, alice: Any, bob: Any, carol: Any, settings: Any) -> dic
         "run_id": run.pk,
         "checkpoint_id": policy.pk,
         "format_name": "trl",
+        "export_id": jobs.create(project=project, recipe=Recipe("raw"), user=alice, send_it=False).pk,
+        "name": "manifest.json",
         "assignment": held.pk if held else 0,
     }
 
