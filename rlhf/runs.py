@@ -22,7 +22,7 @@ from kombu.exceptions import OperationalError
 from annotator import events
 from annotator.models import Completion, Project, Ranking, User, Verdict
 from annotator.site.celery import app
-from rlhf import run_log
+from rlhf import finished, run_log
 from rlhf.lm.configs import (
     ALGORITHMS,
     DPO,
@@ -187,7 +187,8 @@ def cancel(run: Run, *, user: Person = None) -> bool:
     active = Run.objects.filter(pk=run.pk, state__in=[Run.State.QUEUED, Run.State.RUNNING])
     with transaction.atomic():
         asked = bool(active.update(cancel_requested=True))
-        active.filter(state=Run.State.QUEUED).update(state=Run.State.CANCELLED, finished_at=Now())
+        if active.filter(state=Run.State.QUEUED).update(state=Run.State.CANCELLED, finished_at=Now()):
+            finished.tell(run, Run.State.CANCELLED)
         if asked:
             events.record(run.project, user, "cancelled", str(run), run.get_absolute_url(), target=run)
     run.refresh_from_db()

@@ -32,6 +32,7 @@ class Group(Enum):
     TASKS = gettext_lazy("Tasks")
     JUDGMENTS = gettext_lazy("Judgments")
     DATA = gettext_lazy("Data going out")
+    PROGRAMS = gettext_lazy("Programs")
     MODELS = gettext_lazy("Models")
     TRACES = gettext_lazy("Traces")
     OTHER = gettext_lazy("Other")

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotator', '0007_exports_and_consent'),
+        ('annotator', '0008_tokens_and_webhooks'),
     ]
 
     operations = [

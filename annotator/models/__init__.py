@@ -10,6 +10,8 @@ from annotator.models.projects import GoldFeedback, Guideline, Project, Response
 from annotator.models.prompts import Completion, Domain, Prompt, PromptImport, hash_text
 from annotator.models.quality import GoldAnswer, Note, QualityReport
 from annotator.models.rankings import Ranking, Verdict
+from annotator.models.tokens import Scope, StoredAnswer, Token
+from annotator.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
 __all__ = [
     "AppendOnly",
@@ -34,10 +36,16 @@ __all__ = [
     "Ranking",
     "ResponseFormat",
     "Role",
+    "Scope",
     "SelectionStrategy",
     "Slot",
+    "StoredAnswer",
+    "Token",
     "User",
     "Verdict",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
     "Withdrawal",
     "hash_text",
 ]

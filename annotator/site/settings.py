@@ -10,7 +10,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from annotator.site.servers import redis_url
+from annotator.api.words import DESCRIPTION, TAGS
+from annotator.site.servers import direct_url, redis_url
 
 env = environ.Env()
 
@@ -191,6 +192,15 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Jobs
 REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = REDIS_URL or redis_url(VAR)
+CACHES = {
+    "default": {
+        # Shared by all processes, as the counts of rate limits must be; nothing in it is missed when it goes.
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": direct_url(CELERY_BROKER_URL),
+        "KEY_PREFIX": "prefloop",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 1},
+    }
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -199,6 +209,7 @@ CELERY_TASK_DEFAULT_QUEUE = "light"
 CELERY_TASK_ROUTES = {
     "rlhf.tasks.execute_run": {"queue": "model"},
     "rlhf.tasks.refit_heads": {"queue": "refit"},
+    "rlhf.tasks.answer_scores": {"queue": "score"},
 }
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 7 * 24 * 3600,  # longer than the longest run, or a run would start twice
@@ -216,6 +227,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep-leases": {"task": "annotator.tasks.sweep_leases", "schedule": 30.0},
     "sweep-imports": {"task": "annotator.tasks.sweep_imports", "schedule": 10.0},
+    "sweep-webhooks": {"task": "annotator.tasks.sweep_webhooks", "schedule": 5.0},
+    "sweep-answers": {"task": "annotator.tasks.sweep_answers", "schedule": 3600.0},
     "sweep-exports": {"task": "annotator.tasks.sweep_exports", "schedule": 10.0},
     "sweep-export-files": {"task": "annotator.tasks.sweep_export_files", "schedule": 3600.0},
     "sweep-quality": {"task": "annotator.tasks.sweep_quality", "schedule": 60.0},
@@ -236,24 +249,57 @@ RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=20)
 REFIT_STALE_SECONDS = env.int("REFIT_STALE_SECONDS", default=60)
 """A refit that has given no sign of life for so long may be done by another worker."""
 
+# Webhooks
+WEBHOOK_HOSTS = env.list("WEBHOOK_HOSTS", default=[])
+"""Where webhooks may lead: host names, `*.example.org`, or `*` for every public one. Empty: nowhere.
+
+A host that is named itself (also as host:port) may be a private one, and without TLS."""
+WEBHOOK_SECONDS = env.float("WEBHOOK_SECONDS", default=10.0)
+WEBHOOK_LOG_DAYS = env.int("WEBHOOK_LOG_DAYS", default=30)
+
 # API
+API_LIMITS = {
+    "calls": env.str("API_LIMIT", default="1200/minute"),
+    "scores": env.str("API_SCORE_LIMIT", default="6000/minute"),
+}
+"""Requests for each token, person or address; "0/minute" is no limit."""
+SCORE_MAX_TEXTS = env.int("SCORE_MAX_TEXTS", default=256)
+"""Texts in one request to score."""
+SCORE_SECONDS = env.float("SCORE_SECONDS", default=30.0)
+"""So long a request waits for its scores; the first one after a start waits for the model to be loaded."""
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "annotator.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "annotator.api.authentication.HasScope",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["annotator.api.limits.Limit"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "annotator.api.negotiation.JsonAlways",
+    "EXCEPTION_HANDLER": "annotator.api.problems.handle",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "annotator.api.schema.Schema",
+    "DEFAULT_PAGINATION_CLASS": "annotator.api.views.ById",
     "PAGE_SIZE": 100,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "PrefLoop",
-    "DESCRIPTION": "Better instructions out of human rankings",
+    "DESCRIPTION": DESCRIPTION,
+    "TAGS": TAGS,
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "VerdictEnum": "annotator.models.Verdict",
         "GivenVerdictEnum": "annotator.api.deciding.VERDICTS",
+        "DomainEnum": "annotator.models.Domain",
+        "RoleEnum": "annotator.models.Role",
+        "ScopeEnum": "annotator.models.Scope",
+        "RunKindEnum": "rlhf.models.Run.Kind",
+        "JobStateEnum": "rlhf.models.Run.State",
+        "CheckpointKindEnum": "rlhf.models.Checkpoint.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
