@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotator.models import Project, Prompt, hash_text
-from annotator.prompts.reading import guess_language
+from annotator.prompts.steps.languages import recognise
 from rlhf.lm.prompting import clean_completion
 
 _CONTROL = re.compile(
@@ -57,7 +57,7 @@ def read(
             text=text,
             prompt=label if label in by_label else by_words.get(hash_text(own, "[]")),
             words=own,
-            language=guess_language(own, project.language),
+            language=recognise(own, project.language),
         )
         for text, label, own in zip(texts, named, words, strict=True)
     ]
