@@ -21,7 +21,7 @@ from annotator.prompts.given import GivenRankings
 from annotator.prompts.records import Record
 from annotator.prompts.steps.languages import recognise
 
-CHUNK = 500
+CHUNK = 250
 """Tasks stored in one transaction: some tens of milliseconds, which is what others may have to wait."""
 Rule = Comparison.Rule
 Guard = Callable[[], None]

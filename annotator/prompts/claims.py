@@ -76,12 +76,14 @@ class Claim:
         if self.report:
             self.report(done, total)
 
-    def end(self, state: PromptImport.State, error: str) -> None:
-        """Let go of it, failed or cancelled; of what is not ours any more there is nothing to let go."""
+    def end(self, state: PromptImport.State, error: str) -> bool:
+        """Let go of it, failed or cancelled; False, and nothing changes, if it is not ours any more."""
         try:
             self.update(state=state, error=error, claim="", records="", progress={}, finished_at=Now())
         except Superseded:
             log.info("import %d ended after it was cancelled: %s", self.batch.pk, error)
+            return False
+        return True
 
 
 def give_back_silent() -> list[PromptImport]:

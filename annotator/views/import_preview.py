@@ -58,6 +58,7 @@ STEPS: dict[str, Callable[[], str]] = {
     "near_duplicates": lambda: _("Nearly the same"),
     "contamination": lambda: _("Gives held-out tasks away"),
 }
+COMPARING = ("duplicates", "near_duplicates", "contamination")
 KINDS: dict[str, Callable[[], str]] = {
     "email": lambda: _("e-mail addresses"),
     "phone": lambda: _("phone numbers"),
@@ -76,6 +77,8 @@ class StepRow:
     left_out: int
     details: list[tuple[str, int]]
     examples: list[dict[str, Any]]
+    compares: bool
+    """Whether what stands as `after` in an example is another task, which it is like."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,7 @@ def step_rows(report: dict[str, Any]) -> list[StepRow]:
             left_out=step["left_out"],
             details=[(_kind(kind), n) for kind, n in step["counts"].items()],
             examples=step["examples"],
+            compares=step["name"] in COMPARING,
         )
         for step in report.get("steps", [])
     ]

@@ -33,7 +33,7 @@ def test_a_fifth_of_han_is_chinese():
 
 
 def test_long_texts_are_told_by_their_beginning():
-    assert recognise("请写出反义词。" * 300 + "English " * 100_000, "en") == "zh-hans"
+    assert recognise("请写出反义词。" * 60 + "English " * 100_000, "en") == "zh-hans"
 
 
 def test_what_the_file_says_stands():

@@ -1,5 +1,7 @@
 """Damaged texts are repaired, sound ones stay as they are."""
 
+import time
+
 import ftfy
 import pytest
 from hypothesis import given
@@ -70,6 +72,7 @@ class TestHtml:
             ("use <input> as <name>", "use  as <name>"),
             ("Fish & chips", "Fish & chips"),
             ("请写<b>反义词</b>", "请写反义词"),
+            ("<b>half\ud800</b>", "half"),
         ],
     )
     def test_tags_go_and_words_stay(self, text, plain):
@@ -90,3 +93,14 @@ def test_cleaning_twice_is_cleaning_once_and_never_longer(text):
     assert without_controls(cleaned) == cleaned
     assert len(cleaned) <= len(text)
     assert "\x00" not in cleaned
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 20_000 + "x", "\t " * 10_000 + "x", "\n \n" * 6_000, "<br" + " " * 20_000, "<p " * 6_000]
+)
+def test_no_text_takes_long(text):
+    """A pattern that starts anew at every place would take seconds of processor for each of these."""
+    began = time.process_time()
+    for step in (repair, without_html, nfkc, without_controls):
+        step(text)
+    assert time.process_time() - began < 0.5
