@@ -1,15 +1,16 @@
 """Files sent so that a broken download goes on where it broke: HTTP ranges (RFC 9110, section 14).
 
 One range a request; more than one is answered by the whole file, as the standard allows. The entity tag is
-the file's SHA-256, a strong one, so a client that resumes with If-Range never glues two files together.
+made of SHA-256, a strong one, so a client that resumes with If-Range never glues two files together.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, StreamingHttpResponse
@@ -19,18 +20,41 @@ BLOCK = 64 * 1024
 _RANGE = re.compile(r"bytes=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*")
 
 
+class Source(Protocol):
+    """What can be sent: so many bytes, readable from any place on."""
+
+    @property
+    def size(self) -> int: ...
+
+    def open(self) -> BinaryIO: ...
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """A file."""
+
+    path: Path
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+    def open(self) -> BinaryIO:
+        return self.path.open("rb")
+
+
 class Unsatisfiable(ValueError):
     """The range begins behind the file's end."""
 
 
-def send_file(
-    request: HttpRequest, path: Path, *, name: str, sha256: str, content_type: str
+def send(
+    request: HttpRequest, source: Source, *, name: str, sha256: str, content_type: str
 ) -> HttpResponseBase:
-    """The file, or the range of it that was asked for, a block at a time.
+    """The whole of it, or the range that was asked for, a block at a time.
 
-    Raises FileNotFoundError before anything is sent where the file is gone.
+    Raises FileNotFoundError before anything is sent where a file is gone.
     """
-    size = path.stat().st_size
+    size = source.size
     tag = f'"{sha256}"'
     headers = {
         "Accept-Ranges": "bytes",
@@ -55,7 +79,7 @@ def send_file(
     if request.method == "HEAD":
         return HttpResponse(status=status, content_type=content_type, headers=headers)
     return StreamingHttpResponse(
-        _Blocks(path.open("rb"), first, last - first + 1),
+        _Blocks(source.open(), first, last - first + 1),
         status=status,
         content_type=content_type,
         headers=headers,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
 
+from annotator.access import MANAGERS, has_role
 from annotator.models import Event, Project, User
 
 ABOUT_PEOPLE = frozenset(
@@ -19,13 +21,13 @@ With it a researcher could tell whose pseudonym stops, pauses or begins at that 
 """
 
 
-def latest(project: Project, count: int, *, manages: bool) -> list[Event]:
-    """The last events that a manager, or a researcher, may see; the newest first."""
+def seen_by(project: Project, reader: User | AnonymousUser) -> QuerySet[Event]:
+    """The project's events that this manager or researcher may see, the newest first."""
     found = project.events.select_related("actor")
-    if not manages:
-        # A run that was resumed has an address; a member whose pause was lifted has none.
-        found = found.exclude(verb__in=ABOUT_PEOPLE).exclude(verb="resumed", url="")
-    return list(found[:count])
+    if has_role(reader, project, *MANAGERS):
+        return found
+    # A run that was resumed has an address; a member whose pause was lifted has none.
+    return found.exclude(verb__in=ABOUT_PEOPLE).exclude(verb="resumed", url="")
 
 
 def record(

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.forms.widgets import Input
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -124,10 +125,10 @@ class ExportForm(forms.Form):
             self.choices(field, [(value, names[field].get(value, value)) for value in values])
         self.choices("format", [(name, words.label(name)) for name in FORMATS])
         for name in ("given_from", "given_to"):
-            self.fields[name].widget.format = "%Y-%m-%d"  # type: ignore[attr-defined]
-        for field in self.fields.values():
-            if isinstance(field.widget, forms.TextInput | forms.NumberInput | forms.Select | forms.DateInput):
-                field.widget.attrs["class"] = "input"
+            self.fields[name].widget.format = "%Y-%m-%d"
+        for one in self.fields.values():
+            if isinstance(one.widget, Input | forms.Select):
+                one.widget.attrs["class"] = "input"
 
     def choices(self, field: str, choices: list[tuple[str, Any]]) -> None:
         self.fields[field].choices = choices  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The forms of the pages: a task's image, members. Projects' are in project_form.py, imports' in import_forms.py."""
+"""The forms of the pages: a task's image, members. Projects' and imports' are in modules of their own."""
 
 from __future__ import annotations
 

@@ -29,14 +29,12 @@ class StepsForm(forms.Form):
         initial=Domain.GENERAL,
         help_text=gettext_lazy("For tasks whose line does not say."),
     )
-    answers = forms.TypedChoiceField(
+    answers = forms.ChoiceField(
         label=gettext_lazy("Rows of instruction, input and output"),
         choices=[
             ("", gettext_lazy("The instruction is what people rank, for the task of its input and output")),
             ("1", gettext_lazy("The output is what people rank, for the task of its instruction and input")),
         ],
-        coerce=bool,
-        empty_value=False,
         required=False,
         help_text=gettext_lazy("As in Alpaca, Self-Instruct and BELLE."),
     )
@@ -135,6 +133,11 @@ class StepsForm(forms.Form):
     def options(self) -> PreparationOptions:
         """The steps as they were chosen; of a valid form."""
         return PreparationOptions(**{one.name: self.cleaned_data[one.name] for one in fields(DEFAULTS)})
+
+    @property
+    def are_answers_ranked(self) -> bool:
+        """Of rows of instruction, input and output; of a valid form."""
+        return bool(self.cleaned_data["answers"])
 
     @property
     def has_wrong_steps(self) -> bool:

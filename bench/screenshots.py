@@ -64,6 +64,13 @@ PAGES: dict[str, tuple[str, str]] = {
     "prompts": ("/projects/support/prompts/", "alice"),
     "prompt": ("/projects/support/prompts/1/", "dana"),
     "import": ("/projects/support/import/", "alice"),
+    "imports": ("/projects/imported/import/", "alice"),
+    "import-undo": ("/projects/imported/import/{import_done}/undo/", "alice"),
+    "import-undo-used": ("/projects/imported/import/{import_undo_used}/undo/", "alice"),
+    **{
+        f"import-{key}": (f"/projects/imported/import/{{import_{key}}}/", "alice")
+        for key in ("done", "failed", "undone", "waiting", "inspecting", "ready", "votes", "pictures")
+    },
     "comparisons": ("/projects/support/comparisons/", "alice"),
     "disagreements": ("/projects/answers/comparisons/?state=disagreement", "alice"),
     "comparison-disputed": ("/projects/answers/comparisons/{disputed}/", "alice"),
@@ -161,6 +168,7 @@ def site(var: Path) -> Iterator[str]:
     import picture_contest
     import picture_data
     import picture_exports
+    import picture_imports
     import picture_judged
     import picture_runs
 
@@ -169,6 +177,7 @@ def site(var: Path) -> Iterator[str]:
     picture_runs.fill()
     picture_contest.fill()
     picture_exports.fill()
+    picture_imports.fill()
     with serving() as address:
         yield address
 
@@ -204,12 +213,14 @@ def wait_for(url: str) -> None:
 def photograph(address: str, executable: str, names: list[str], all_themes: bool) -> None:
     import picture_contest
     import picture_exports
+    import picture_imports
     import picture_judged
     import picture_runs
     from playwright.sync_api import sync_playwright
 
     numbers = picture_judged.numbers() | picture_runs.numbers() | picture_contest.numbers()
     numbers |= picture_exports.numbers()
+    numbers |= picture_imports.numbers()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         for name, (path, who, options) in PICTURES.items():

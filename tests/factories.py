@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zipfile
 from io import BytesIO
 from typing import Any
 
@@ -114,12 +115,28 @@ def make_ranking(project: Project, annotator: User, *, first: int = 0, key: str 
     )
 
 
+def make_zip() -> bytes:
+    """Two pictures with a table, and a row whose picture is none."""
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        table = "image,description,instruction\n"
+        for name, content in (
+            ("a", make_image()),
+            ("b", make_image("JPEG")),
+            ("broken", BytesIO(b"no image")),
+        ):
+            archive.writestr(f"signs/{name}.png", content.getvalue())
+            table += f"{name}.png,A sign {name},Read the sign\n"
+        archive.writestr("signs/table.csv", table)
+    return out.getvalue()
+
+
 def make_import(
-    project: Project, content: str = "Say it.\tTask", name: str = "tasks.tsv", **values: Any
+    project: Project, content: str | bytes = "Say it.\tTask", name: str = "tasks.tsv", **values: Any
 ) -> PromptImport:
     """A file that waits for its inspection; it is sent to no broker."""
     values = {"user": None, "default_domain": "general", "send": False, **values}
-    file = ContentFile(content.encode(), name=name)
+    file = ContentFile(content.encode() if isinstance(content, str) else content, name=name)
     return importing.create_import(project=project, name=name, file=file, **values)
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from annotator import events
 from annotator.models import Domain, Guideline, Membership, Project, PromptImport, ResponseFormat, Role, User
-from annotator.prompts import importing
+from annotator.prompts import importing, kept
 
 SLUG = "demo"
 FOLDER = Path(__file__).parent
@@ -112,7 +112,8 @@ def _import(project: Project, path: Path, user: User) -> None:
             default_domain=Domain.GENERAL,
             send=False,
         )
-    importing.run_import(batch.pk)
-    batch.refresh_from_db()
+    importing.import_now(batch)
     if batch.state != PromptImport.State.DONE:
         raise DemoFailed(f"{path.name}: {batch.error}")
+    for row in kept.rejects_of(batch):
+        raise DemoFailed(f"{path.name}: {kept.in_words(row)}")

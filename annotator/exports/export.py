@@ -88,13 +88,15 @@ def stream(
 def encoded(recipe: Recipe, reader: Reader, tally: Tally) -> Iterator[bytes]:
     """The same, of what a reader gives, counted on the way."""
     encoder = files.ENCODERS[recipe.file_type](FORMATS[recipe.format].columns)
-    yield encoder.header()
+    if header := encoder.header():
+        yield header
     found = lines_of(recipe, reader)
     while chunk := list(islice(found, LINES)):
         for task, line in chunk:
             tally.add(task, line)
         yield encoder.encode([line.row for _task, line in chunk])
-    yield encoder.footer()
+    if footer := encoder.footer():
+        yield footer
 
 
 def lines_of(recipe: Recipe, reader: Reader) -> Iterator[tuple[Task, Line]]:

@@ -134,7 +134,7 @@ def run(export_id: int) -> None:
         log.info("export %d was cancelled or taken over", export_id)
         claim.remove_files()
     except NothingToExport:
-        claim.fail(_("There is nothing to export: no judgment passes its filters."))
+        claim.fail(_("There is nothing to export: the judgments that its filters take give no line."))
     except DiskFull as problem:
         claim.fail(str(problem))
     except Exception as error:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from annotator.exports.formats.base import Columns, Row
 
-GROUP_BYTES = 16 * 1024 * 1024
+GROUP_BYTES = 8 * 1024 * 1024
 GROUP_ROWS = 50_000
 SCALARS = {
     "string": pa.string(),
@@ -29,15 +29,16 @@ class RowGroups:
         self._schema = schema_of(columns)
         self._writer = pq.ParquetWriter(pa.PythonFile(file, mode="w"), self._schema, compression="zstd")
         self._waiting: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
 
     def add(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        self._waiting.append(pa.RecordBatch.from_pylist(list(rows), schema=self._schema))
-        if (
-            sum(batch.nbytes for batch in self._waiting) >= GROUP_BYTES
-            or sum(batch.num_rows for batch in self._waiting) >= GROUP_ROWS
-        ):
+        batch = pa.RecordBatch.from_pylist(list(rows), schema=self._schema)
+        self._waiting.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._bytes >= GROUP_BYTES or self._rows >= GROUP_ROWS:
             self._write()
 
     def close(self) -> None:
@@ -49,6 +50,9 @@ class RowGroups:
         table = pa.Table.from_batches(self._waiting, schema=self._schema)
         self._writer.write_table(table, row_group_size=table.num_rows)
         self._waiting = []
+        self._rows = self._bytes = 0
+        del table
+        pa.default_memory_pool().release_unused()
 
 
 def schema_of(columns: Columns) -> pa.Schema:

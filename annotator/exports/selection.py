@@ -126,13 +126,7 @@ class Frozen:
     @classmethod
     def now(cls, project: Project) -> Frozen:
         """The project as it is. Judgments that are being stored at this moment are waited for."""
-        with transaction.atomic():
-            if connection.vendor == "postgresql":
-                # Ids are given out before rows are seen: one below the newest could come in later.
-                with connection.cursor() as cursor:
-                    cursor.execute(f'LOCK TABLE "{Ranking._meta.db_table}" IN SHARE MODE')
-            newest = Ranking.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        return cls(newest, timezone.now().replace(microsecond=0), _reliability(project))
+        return cls(_newest(), timezone.now().replace(microsecond=0), _reliability(project))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -155,6 +149,22 @@ class Frozen:
         ]:
             raise InvalidRequest("reliability", _("This is a number from 0 to 1."))
         return cls(last, at, dict(known))
+
+
+def _newest() -> int:
+    """The id of the newest judgment that is stored."""
+    if connection.vendor != "postgresql":
+        return _highest()
+    with transaction.atomic():
+        # Ids are given out before rows are seen: one below the newest could come in later.
+        with connection.cursor() as cursor:
+            cursor.execute(f'LOCK TABLE "{Ranking._meta.db_table}" IN SHARE MODE')
+        return _highest()
+
+
+def _highest() -> int:
+    newest: int | None = Ranking.objects.aggregate(newest=Max("pk"))["newest"]
+    return newest or 0
 
 
 def _reliability(project: Project) -> dict[str, float]:

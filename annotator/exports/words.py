@@ -122,6 +122,7 @@ def loading(export: Export) -> str:
     builder = {"jsonl": "json"}.get(export.recipe["file_type"], export.recipe["file_type"])
     listed = "\n".join(f'    "{split}": "{name}",' for split, name in data.items())
     call = f'data = load_dataset("{builder}", data_files={{\n{listed}\n}})'
-    loaded = f"from datasets import load_dataset\n\n{call}"
+    unpacked = f'# or of the archive, unpacked: data = load_dataset("{export.project.slug}-{export.pk}")'
+    loaded = f"from datasets import load_dataset\n\n{call}\n{unpacked}"
     use = of(export.format).use if "train" in data else ""
     return f"{loaded}\n\n{use}" if use else loaded

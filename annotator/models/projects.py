@@ -42,12 +42,14 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(memberships__user=user)
 
 
-class ProjectManager(models.Manager.from_queryset(ProjectQuerySet)):  # type: ignore[misc]
+class ProjectManager(models.Manager["Project"]):
     """The projects that people work in."""
 
     def get_queryset(self) -> ProjectQuerySet:
-        found: ProjectQuerySet = super().get_queryset().filter(aside_of=None)
-        return found
+        return ProjectQuerySet(self.model, using=self._db).filter(aside_of=None)
+
+    def visible_to(self, user: Any) -> ProjectQuerySet:
+        return self.get_queryset().visible_to(user)
 
 
 def default_flags() -> list[str]:

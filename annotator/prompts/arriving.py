@@ -16,11 +16,12 @@ from django.db import transaction
 from django.db.models import Max
 
 from annotator.models import Comparison, Completion, Project, Prompt, PromptImport, hash_text
-from annotator.prompts import aside, comparing, kept, reading
+from annotator.prompts import aside, comparing, kept
 from annotator.prompts.given import GivenRankings
 from annotator.prompts.records import Record
+from annotator.prompts.steps.languages import recognise
 
-CHUNK = 500
+CHUNK = 250
 """Tasks stored in one transaction: some tens of milliseconds, which is what others may have to wait."""
 Rule = Comparison.Rule
 Guard = Callable[[], None]
@@ -89,7 +90,7 @@ class Arrival:
 
     def _prompt(self, record: Record) -> Prompt:
         text = record.text
-        language = record.language or reading.guess_language(record.shown, self.project.language)
+        language = record.language or recognise(record.shown, self.project.language)
         prompt = Prompt(
             project=self.place,
             batch=self.batch,

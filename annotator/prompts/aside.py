@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 
 from django.core.files.storage import Storage
 from django.db import transaction
@@ -49,22 +50,24 @@ def move(completions: QuerySet[Completion], comparisons: QuerySet[Comparison], t
     completions.update(prompt=there)
 
 
-def clear(aside: Project, until: float = float("inf")) -> bool:
+def clear(aside: Project, until: float = float("inf"), beat: Callable[[], None] = lambda: None) -> bool:
     """Remove all that lies there, and the place; False if that is not done by `until` (`time.monotonic`)."""
     storage = Prompt.image.field.storage
     comparisons = Comparison.objects.filter(project=aside)
     while pks := list(comparisons.values_list("pk", flat=True)[:CHUNK]):
         with transaction.atomic():
             Comparison.objects.filter(pk__in=pks).delete()
+        beat()
         if time.monotonic() > until:
             return False
     prompts = Prompt.objects.filter(project=aside)
     while rows := list(prompts.only("pk", "image")[:CHUNK]):
         for row in rows:
-            if row.image:
+            if row.image.name:
                 storage.delete(row.image.name)
         with transaction.atomic():
             Prompt.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        beat()
         if time.monotonic() > until:
             return False
     _remove_folder(storage, image_folder(aside))
@@ -85,10 +88,10 @@ def clear_left(seconds: float) -> None:
             return
 
 
-def clear_all(batch: PromptImport) -> None:
-    """Remove all that lies out of sight for this import."""
+def clear_all(batch: PromptImport, beat: Callable[[], None] = lambda: None) -> None:
+    """Remove all that lies out of sight for this import; `beat` is called meanwhile."""
     for aside in Project.all_objects.filter(aside_of=batch):
-        clear(aside)
+        clear(aside, beat=beat)
 
 
 def _remove_folder(storage: Storage, folder: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.db.models.functions import Now
 
@@ -24,8 +25,6 @@ Report = Callable[[int, int], None]
 """Called now and then with what is done and what there is to do; a total of 0: not known."""
 
 BEAT_SECONDS = 1.0
-STALE = timedelta(minutes=1)
-"""An import that has not beaten for so long has lost its worker."""
 ATTEMPTS = 3
 """Workers that may die of one import before it counts as failed."""
 WORKING = {State.QUEUED: State.INSPECTING, State.IMPORTING: State.IMPORTING}
@@ -68,8 +67,8 @@ class Claim:
         if not mine.update(**values):
             raise Superseded
 
-    def beat(self, done: int, total: int = 0) -> None:
-        """Show progress, at most once in BEAT_SECONDS."""
+    def beat(self, done: int = 0, total: int = 0) -> None:
+        """Show that it is alive and how far it is, at most once in BEAT_SECONDS."""
         if time.monotonic() - self.beaten < BEAT_SECONDS:
             return
         self.update(progress={"done": done, "total": total}, beaten_at=Now())
@@ -77,17 +76,20 @@ class Claim:
         if self.report:
             self.report(done, total)
 
-    def end(self, state: PromptImport.State, error: str) -> None:
-        """Let go of it, failed or cancelled; of what is not ours any more there is nothing to let go."""
+    def end(self, state: PromptImport.State, error: str) -> bool:
+        """Let go of it, failed or cancelled; False, and nothing changes, if it is not ours any more."""
         try:
             self.update(state=state, error=error, claim="", records="", progress={}, finished_at=Now())
         except Superseded:
             log.info("import %d ended after it was cancelled: %s", self.batch.pk, error)
+            return False
+        return True
 
 
 def give_back_silent() -> list[PromptImport]:
     """Let others take what silent workers have; what was too much for several of them has failed: those."""
-    ago = ExpressionWrapper(Now() - STALE, output_field=DateTimeField())
+    stale = timedelta(seconds=settings.IMPORT_STALE_SECONDS)
+    ago = ExpressionWrapper(Now() - stale, output_field=DateTimeField())
     silent = PromptImport.objects.filter(
         state__in=[State.INSPECTING, State.IMPORTING], beaten_at__lt=ago
     ).exclude(claim="")

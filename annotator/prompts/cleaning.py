@@ -11,7 +11,7 @@ import ftfy
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-_TRAILING = re.compile(r"[ \t]+(?=\n|$)")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n|$)")  # from the first only: a long run is looked at once
 _BLANK_LINES = re.compile(r"\n{3,}")
 FTFY = ftfy.TextFixerConfig(
     unescape_html=False,  # a task may be about HTML

@@ -33,11 +33,10 @@ def text(name: str, value: Any) -> str:
     """The value, if it is a text of no more than MAX_TEXT characters."""
     if not isinstance(value, str):
         raise FieldProblem(name, f"must be a text, not {kind(value)}.")
-    if len(value) > MAX_TEXT:
-        value = value.strip()
-    if len(value) > MAX_TEXT:
-        raise FieldProblem(name, f"has {len(value)} characters; {MAX_TEXT} are the most.")
-    return value
+    given: str = value.strip() if len(value) > MAX_TEXT else value
+    if len(given) > MAX_TEXT:
+        raise FieldProblem(name, f"has {len(given)} characters; {MAX_TEXT} are the most.")
+    return given
 
 
 def needed(name: str, value: Any) -> str:
@@ -122,6 +121,9 @@ class About(TypedDict):
     source: str
 
 
+ABOUT = frozenset(About.__annotations__)
+
+
 def about(row: Row) -> About:
     """Domain, language and source of a row that others made: what we do not know is left out, not refused."""
     found = About(domain="", language="", source="")
@@ -137,8 +139,11 @@ def about(row: Row) -> About:
 
 def ignored(row: Row, known: Collection[str]) -> tuple[str, ...]:
     """The names of the fields that nothing becomes of."""
-    used = {name for name, value in about(row).items() if value or not row.get(name)}
-    return tuple(str(name)[:40] for name in row if name not in known and name not in used)
+    others = [name for name in row if name not in known]
+    if not ABOUT.isdisjoint(others):
+        used = {name for name, value in about(row).items() if value or not row.get(name)}
+        others = [name for name in others if name not in used]
+    return tuple(str(name)[:40] for name in others)
 
 
 def kind(value: Any) -> str:

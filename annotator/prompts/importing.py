@@ -164,8 +164,7 @@ def run_import(import_id: int, report: Report | None = None) -> None:
         if _is_full(error):
             log.error("import %d: %s", import_id, error)
             claim.end(State.FAILED, NO_ROOM)
-        else:
-            claim.end(State.FAILED, f"The import failed: {type(error).__name__}: {error}")
+        elif claim.end(State.FAILED, f"The import failed: {type(error).__name__}: {error}"):
             raise
     finally:
         _tidy(import_id)

@@ -36,7 +36,7 @@ def inspect(claim: Claim) -> None:
     options, answers = options_of(batch)
     preparation = Preparation(
         options,
-        known=known_prompts(batch.project),
+        known=known_prompts(claim),
         count_tokens=_token_counter(batch.project, options),
         default_language=batch.project.language,
         default_domain=batch.default_domain,
@@ -52,14 +52,15 @@ def inspect(claim: Claim) -> None:
                 _count(found, said)
             files.add(found)
         files.close()
+        report = preparation.report()
         old = (str(batch.records.name), str(batch.rejects.name))
         claim.update(
             state=State.READY,
             format=source.format[:32],
             encoding=source.encoding[:32],
-            report=preparation.report() | {"brings": dict(said)},
+            report=report | {"brings": dict(said), "rejects": files.first},
             records=files.records_name,
-            rejects=files.rejects_name if files.rejected else "",
+            rejects=files.rejects_name if report["rejected"] or report["left_out"] else "",
             counts={},
             progress={},
             error="",
@@ -86,11 +87,12 @@ def stored(options: PreparationOptions, *, answers: bool = False) -> dict[str, A
     return {**asdict(options), "languages": list(options.languages), "answers": answers}
 
 
-def known_prompts(project: Project) -> Iterator[KnownPrompt]:
-    """The project's tasks, for the steps that compare with them."""
-    rows = project.prompts.values_list("text", "examples", "is_held_out")
+def known_prompts(claim: Claim) -> Iterator[KnownPrompt]:
+    """The project's tasks, for the steps that compare with them; a hundred thousand take a while."""
+    rows = claim.batch.project.prompts.values_list("text", "examples", "is_held_out")
     for text, examples, is_held_out in rows.iterator(CHUNK):
         yield KnownPrompt(shown(text, examples), is_held_out)
+        claim.beat()
 
 
 def _is_held_out(project: Project, record: Record) -> bool:

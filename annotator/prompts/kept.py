@@ -24,6 +24,8 @@ from annotator.prompts.records import GivenCompletion, GivenRanking, Record, Rej
 FOLDER = str(PromptImport.file.field.upload_to)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says when there is no room: the disk's, the user's share, the largest file allowed."""
+FIRST = 20
+"""Rejected lines of each kind that are shown on the page."""
 _NAMES = [one.name for one in fields(Record)]
 
 
@@ -33,7 +35,9 @@ class Files:
     def __init__(self, batch: PromptImport) -> None:
         stem = f"{FOLDER}{batch.pk}-{secrets.token_hex(16)}"
         self.records_name, self.rejects_name = f"{stem}.records", f"{stem}.rejects"
-        self.kept = self.rejected = self.images = 0
+        self.images = 0
+        self.first: dict[str, list[dict[str, Any]]] = {"unread": [], "left_out": []}
+        """The first lines that could not be read, and the first that a step left out."""
 
     def __enter__(self) -> Files:
         path_of(FOLDER).mkdir(parents=True, exist_ok=True)
@@ -54,10 +58,12 @@ class Files:
         """Write one prepared task, or one line that brought nothing."""
         # ASCII: half a surrogate pair in a rejected line must not stop the others.
         if isinstance(found, Rejected):
-            self.rejected += 1
-            self._rejects.write(json.dumps(asdict(found)) + "\n")
+            row = asdict(found)
+            self._rejects.write(json.dumps(row) + "\n")
+            first = self.first["left_out" if found.step else "unread"]
+            if len(first) < FIRST:
+                first.append(row)
         else:
-            self.kept += 1
             self._records.write(json.dumps(_plain(found)) + "\n")
 
     def add_image(self, content: bytes, ending: str) -> str:
@@ -91,6 +97,11 @@ def rejects_of(batch: PromptImport) -> Iterator[dict[str, Any]]:
     if batch.rejects:
         with path_of(str(batch.rejects.name)).open(encoding="ascii") as lines:
             yield from map(json.loads, lines)
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """A rejected line as a sentence: “Line 3, text: is empty.”"""
+    return str(Rejected(**row))
 
 
 def path_of(name: str) -> Path:

@@ -122,8 +122,6 @@ class Source:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="import-")))
         if packed == "gzip":
             unpack_gzip(path, folder / "unpacked", most_bytes=most)
-            if packing(folder / "unpacked"):
-                raise ImportProblem(0, "", "there is an archive within the archive. Unpack it first.")
             return [(name, folder / "unpacked")], "gzip"
         self._archive = Archive(path, most_bytes=most)
         stack.callback(self._archive.close)

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
+from django.conf.locale import LANG_INFO
 from django.utils.formats import number_format
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
 from annotator.models import Domain
 
+FEWEST_COLUMNS = 5
 MOST_ROWS = 8
 """Languages and domains that get a bar of their own."""
 
@@ -28,6 +30,14 @@ class Bar:
     share: float
     x: float = 0.0
     """Where it begins, in a picture of columns."""
+
+    edge: str = ""
+    """What its left side stands for, in a picture of columns."""
+
+    @property
+    def top(self) -> float:
+        """Where it begins from above, in percent."""
+        return 100 - self.share
 
     @property
     def words(self) -> str:
@@ -67,7 +77,7 @@ def pictures(report: Mapping[str, Any]) -> list[Picture]:
     """The pictures of what an inspection found; none for one that kept nothing."""
     if not report.get("kept"):
         return []
-    languages = {code: str(name) for code, name in settings.LANGUAGES}
+    languages = {code: language_name(code) for code in report.get("languages") or {}}
     domains = {value: str(label) for value, label in Domain.choices}
     found = [
         _lengths(report.get("lengths") or {}),
@@ -77,6 +87,11 @@ def pictures(report: Mapping[str, Any]) -> list[Picture]:
     return [picture for picture in found if picture.bars]
 
 
+def language_name(code: str) -> str:
+    """A language in the reader's own; the code itself where it has no name."""
+    return str(get_language_info(code)["name_translated"]) if code in LANG_INFO else code
+
+
 def _lengths(report: Mapping[str, Any]) -> Picture:
     counts: list[int] = list(report.get("counts") or [])
     edges: list[int] = list(report.get("edges") or [])
@@ -84,7 +99,8 @@ def _lengths(report: Mapping[str, Any]) -> Picture:
     unit = _("tokens") if report.get("unit") == "tokens" else _("characters")
     bars: list[Bar] = []
     if used:
-        shown = range(used[0], used[-1] + 1)
+        first = max(0, min(used[0], len(counts) - FEWEST_COLUMNS))
+        shown = range(first, max(used[-1] + 1, first + FEWEST_COLUMNS))
         most, step = max(counts), 100 / len(shown)
         bars = [
             Bar(
@@ -92,6 +108,7 @@ def _lengths(report: Mapping[str, Any]) -> Picture:
                 count=counts[place],
                 share=round(100 * counts[place] / most, 2),
                 x=round(n * step, 2),
+                edge=str(edges[place]) if edges[place] < 1024 else f"{edges[place] // 1024}k",
             )
             for n, place in enumerate(shown)
         ]

@@ -6,7 +6,7 @@ Texts in a record are as the file had them; `preparing` cleans them. Nothing her
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,6 +107,15 @@ def rejected(line: int, field: str, why: str, raw: object = "", step: str = "") 
     if not isinstance(raw, str):
         raw = json.dumps(raw, ensure_ascii=False, default=str)
     return Rejected(line, field, why, raw[:RAW_CHARACTERS], step)
+
+
+def texts_of(record: Record) -> Iterator[str]:
+    """Every text of the record that `map_texts` changes, empty ones aside."""
+    yield from filter(None, (record.text, record.instruction, record.reference, record.image_text))
+    for example in (*record.examples, *record.held_out_examples):
+        yield from filter(None, example.values())
+    for given in record.completions:
+        yield given.text
 
 
 def map_texts(record: Record, change: Callable[[str], str]) -> Record:

@@ -29,7 +29,7 @@ class Overtaken(Exception):
 def store(claim: Claim) -> None:
     """Bring in all that the inspection prepared. Raises Superseded where the import is not ours any more."""
     for last in (False,) * (TRIES - 1) + (True,):
-        aside.clear_all(claim.batch)  # what a worker left that died, or an earlier try
+        aside.clear_all(claim.batch, claim.beat)  # what a worker left that died, or an earlier try
         try:
             _store(claim)
         except Overtaken:

@@ -28,6 +28,7 @@ from annotator.ranking import queue
 State = PromptImport.State
 Rule = Comparison.Rule
 CHUNK = 500
+_JUDGES = Q(rule__in=[Rule.GOLD, Rule.EVALUATION])
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Brought:
     """Comparisons that somebody has open now."""
     joined: int
     """Tasks for which another import brought more."""
+    judging: int
+    """Gold questions and evaluations that are made of them."""
 
 
 class InUse(Exception):
@@ -81,6 +84,7 @@ def brought_by(batch: PromptImport) -> Brought:
         judged=of_people.distinct().count(),
         held=held.distinct().count(),
         joined=_joined_by_others(batch).count(),
+        judging=Comparison.objects.filter(_touched(batch), _JUDGES).distinct().count(),
     )
 
 

@@ -72,6 +72,17 @@ def annotators(project: Project, report: QualityReport, today: dict[int, int], r
     return sorted(rows, key=lambda row: (-row.figures["judgments"], row.name))
 
 
+def people_for(project: Project, figures: Figures, reader: Person) -> dict[str, Figures]:
+    """The stored figures of each annotator, by the names that the reader may know them by."""
+    names, users = Names(project, reader), User.objects.in_bulk([int(pk) for pk in figures["people"]])
+    withdrawn = consent.withdrawn_among(project, users)
+    return {
+        names.of(user): figures["people"][str(pk)]
+        for pk, user in users.items()
+        if names.are_known or pk not in withdrawn
+    }
+
+
 def slices(figures: Figures) -> list[dict[str, Any]]:
     """The rows of the table of slices: {"kind", "name", and the measures}."""
     names = {"domain": _("Domain"), "language": _("Language"), "iteration": _("Iteration")}

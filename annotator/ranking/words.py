@@ -18,7 +18,7 @@ def in_words(
     order: Sequence[int],
     strength: int | None = None,
     *,
-    names: str = LETTERS,
+    names: Sequence[str] = LETTERS,
 ) -> str:
     """“A is much better”, “C > A = B”, “all bad”; the names are those of the texts in `order`."""
     if verdict == Verdict.CANNOT_JUDGE:

@@ -148,6 +148,8 @@ WHITENOISE_MAX_AGE = 0 if DEBUG else 60
 MEDIA_ROOT = VAR / "files"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=64 * 1024 * 1024)
+IMPORT_STALE_SECONDS = env.int("IMPORT_STALE_SECONDS", default=180)
+"""An import that has not beaten for so long has lost its worker."""
 
 # Exports
 EXPORTS_DIR = VAR / "exports"

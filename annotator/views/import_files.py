@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
@@ -52,7 +54,7 @@ def import_picture(request: PersonRequest, slug: str, import_id: int) -> HttpRes
 @require_safe
 @login_required
 def import_rejects(request: PersonRequest, slug: str, import_id: int) -> HttpResponseBase:
-    """The lines that brought nothing, as JSON Lines: line, field, why, how it began, and which step it was."""
+    """The lines that brought nothing, as JSON Lines: line, field, why, how it began, by which step."""
     batch = _inspected(request, slug, import_id)
     path = kept.path_of(str(batch.rejects.name))
     if not batch.rejects or not path.is_file():
@@ -72,7 +74,10 @@ def import_image(request: PersonRequest, slug: str, import_id: int, number: int)
     batch = _inspected(request, slug, import_id)
     if batch.state != PromptImport.State.READY or not batch.records:
         raise Http404
-    record = next((record for n, record in enumerate(kept.records_of(batch), 1) if n == number), None)
+    try:
+        record = next(islice(kept.records_of(batch), max(0, number - 1), None), None)
+    except FileNotFoundError:  # cancelled or inspected anew since the row was read
+        raise Http404 from None
     path = kept.path_of(record.image) if record is not None and record.image else None
     if path is None or not path.is_file():
         raise Http404

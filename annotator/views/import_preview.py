@@ -1,4 +1,4 @@
-"""What the page of an import shows before it is stored: the tasks as they will look, what was done to them."""
+"""What an import's page shows before it is stored: the tasks as they will look, what was done to them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from annotator.import_forms import StepsForm
-from annotator.models import Domain, PromptImport
+from annotator.models import Domain, PromptImport, Verdict
 from annotator.prompts import kept
-from annotator.prompts.pictures import Picture, pictures
-from annotator.prompts.records import Record
+from annotator.prompts.pictures import Picture, language_name, pictures
+from annotator.prompts.records import GivenRanking, Record
+from annotator.ranking.words import in_words
 
 FIRST = 5
-REJECTS = 20
 COMPLETIONS = 4
 """Of one task, as many as a page shows without asking."""
 
@@ -59,6 +58,7 @@ STEPS: dict[str, Callable[[], str]] = {
     "near_duplicates": lambda: _("Nearly the same"),
     "contamination": lambda: _("Gives held-out tasks away"),
 }
+COMPARING = ("duplicates", "near_duplicates", "contamination")
 KINDS: dict[str, Callable[[], str]] = {
     "email": lambda: _("e-mail addresses"),
     "phone": lambda: _("phone numbers"),
@@ -77,6 +77,25 @@ class StepRow:
     left_out: int
     details: list[tuple[str, int]]
     examples: list[dict[str, Any]]
+    compares: bool
+    """Whether what stands as `after` in an example is another task, which it is like."""
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """Lines that bring nothing, of one kind: the first of them, and how many there are."""
+
+    title: str
+    rows: list[dict[str, Any]]
+    total: int
+
+
+@dataclass(frozen=True)
+class Said:
+    """One judgment that came with a task."""
+
+    words: str
+    who: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,7 @@ class TaskCard:
 
     record: Record
     domain: str
+    language: str
     number: int
     """Its place among the prepared tasks, from 1: names its picture."""
 
@@ -95,6 +115,17 @@ class TaskCard:
     @property
     def more(self) -> int:
         return max(0, len(self.record.given) - COMPLETIONS)
+
+    @property
+    def flags(self) -> list[str]:
+        """Kinds of personal data in it."""
+        return [KINDS[kind]() if kind in KINDS else kind for kind in self.record.flags]
+
+    @property
+    def said(self) -> list[Said]:
+        """The judgments that came with it; the instructions are numbered as they stand in `completions`."""
+        before = len(self.record.given) - len(self.record.completions)
+        return [_said(given, before) for given in self.record.preferences[:COMPLETIONS]]
 
 
 def context(batch: PromptImport, form: StepsForm | None = None) -> dict[str, Any]:
@@ -113,20 +144,33 @@ def context(batch: PromptImport, form: StepsForm | None = None) -> dict[str, Any
 
 def _cards(batch: PromptImport) -> list[TaskCard]:
     domains = {value: str(label) for value, label in Domain.choices}
+    try:
+        records = list(islice(kept.records_of(batch), FIRST))
+    except FileNotFoundError:  # cancelled or inspected anew since the row was read
+        return []
     return [
-        TaskCard(record, domains.get(record.domain or batch.default_domain, record.domain), number)
-        for number, record in enumerate(islice(kept.records_of(batch), FIRST), start=1)
+        TaskCard(
+            record=record,
+            domain=domains.get(record.domain or batch.default_domain, record.domain),
+            language=language_name(record.language),
+            number=number,
+        )
+        for number, record in enumerate(records, start=1)
     ]
 
 
 def _findings(batch: PromptImport) -> dict[str, Any]:
+    rows, steps = batch.report["rejects"], step_rows(batch.report)
     return {
         "report": batch.report,
         "brings": batch.report.get("brings") or {},
-        "steps": step_rows(batch.report),
+        "steps": steps,
+        "off": [step.label for step in steps if not step.is_on],
         "pictures": pictures(batch.report),
-        "rejects": list(islice(kept.rejects_of(batch), REJECTS)),
-        "rejects_total": batch.report.get("rejected", 0) + batch.report.get("left_out", 0),
+        "rejects": [
+            Rejects(_("Lines that could not be read"), rows["unread"], batch.report["rejected"]),
+            Rejects(_("Lines that a step left out"), rows["left_out"], batch.report["left_out"]),
+        ],
     }
 
 
@@ -148,8 +192,8 @@ def family_of(name: str) -> str:
 
 
 def step_rows(report: dict[str, Any]) -> list[StepRow]:
-    """The steps as they were taken; those that were on come first."""
-    rows = [
+    """The steps in the order in which they were taken; also those that were off."""
+    return [
         StepRow(
             label=STEPS[step["name"]]() if step["name"] in STEPS else step["name"],
             is_on=step["on"],
@@ -157,15 +201,21 @@ def step_rows(report: dict[str, Any]) -> list[StepRow]:
             left_out=step["left_out"],
             details=[(_kind(kind), n) for kind, n in step["counts"].items()],
             examples=step["examples"],
+            compares=step["name"] in COMPARING,
         )
         for step in report.get("steps", [])
     ]
-    return sorted(rows, key=lambda row: not row.is_on)
+
+
+def _said(given: GivenRanking, before: int) -> Said:
+    ranks = {place: rank for place, rank in enumerate(given.ranks, start=before + 1) if rank}
+    names = [str(place) for place in ranks]
+    words = in_words(Verdict.RANKED, ranks, list(ranks), given.strength, names=names)
+    return Said(words, " · ".join(part for part in (given.annotator, given.source) if part))
 
 
 def _kind(name: str) -> str:
-    languages = {code: str(label) for code, label in settings.LANGUAGES}
-    return KINDS[name]() if name in KINDS else languages.get(name, name)
+    return KINDS[name]() if name in KINDS else language_name(name)
 
 
 def drawn(batch: PromptImport) -> list[tuple[Picture, int]]:

@@ -37,7 +37,7 @@ def import_(request: PersonRequest, slug: str) -> HttpResponse:
                 user=request.user,
                 default_domain=form.cleaned_data["default_domain"],
                 options=form.options,
-                answers=form.cleaned_data["answers"],
+                answers=form.are_answers_ranked,
             )
         except ImportProblem as problem:
             form.add_error("file", str(problem))
@@ -66,11 +66,11 @@ def import_inspect(request: PersonRequest, slug: str, import_id: int) -> HttpRes
     batch = _batch(request, slug, import_id)
     form = StepsForm(request.POST, batch=batch)
     if not form.is_valid():
-        return _page(request, batch, form)
+        return _page(request, batch, form, status=400)
     inspected = importing.inspect_again(
         batch,
         options=form.options,
-        answers=form.cleaned_data["answers"],
+        answers=form.are_answers_ranked,
         default_domain=form.cleaned_data["default_domain"],
         family=batch.forced_format,
     )
@@ -84,7 +84,7 @@ def import_format(request: PersonRequest, slug: str, import_id: int) -> HttpResp
     batch = _batch(request, slug, import_id)
     form = FormatForm(request.POST)
     if not form.is_valid():
-        return _page(request, batch)
+        return _page(request, batch, status=400)
     options, answers = inspecting.options_of(batch)
     family = form.cleaned_data["family"]
     return _back(
@@ -141,10 +141,12 @@ def _batch(request: PersonRequest, slug: str, import_id: int) -> PromptImport:
     return found
 
 
-def _page(request: PersonRequest, batch: PromptImport, form: StepsForm | None = None) -> HttpResponse:
+def _page(
+    request: PersonRequest, batch: PromptImport, form: StepsForm | None = None, status: int = 200
+) -> HttpResponse:
     context = {"project": batch.project, "batch": batch, **import_preview.context(batch, form)}
     template = "annotator/_import.html" if request.htmx else "annotator/import_detail.html"
-    return render(request, template, context, status=400 if form else 200)
+    return render(request, template, context, status=status)
 
 
 def _undo_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from django.contrib import messages
@@ -15,7 +16,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotator import consent
 from annotator.access import MANAGERS, STAFF, has_role, project_for
-from annotator.downloads import send_file
+from annotator.archives import Member, Tar
+from annotator.downloads import OnDisk, send
 from annotator.exports import citation, jobs, sameness, summary, words
 from annotator.models import Export, Project, User
 from annotator.requests import PersonRequest
@@ -29,6 +31,7 @@ TYPES = {
     ".gz": "application/gzip",
     ".parquet": "application/vnd.apache.parquet",
 }
+ALL = "all.tar"
 WAITING_SECONDS = 15
 """After so long in the queue the page says that no worker has come."""
 
@@ -62,6 +65,7 @@ def page_context(request: PersonRequest, found: Export) -> dict[str, Any]:
         address = request.build_absolute_uri(found.get_absolute_url())
         context |= {
             "same": sameness.beside_earlier(found),
+            "all_name": ALL,
             "counts": summary.counts_in_words(found.manifest["counts"]),
             "withdrawn": found.manifest.get("withdrawn", {}),
             "data_files": [file for file in found.files if file.get("split")],
@@ -82,28 +86,49 @@ def export_file(request: PersonRequest, slug: str, export_id: int, name: str) ->
 
 
 def file_response(request: Any, found: Export, name: str) -> HttpResponseBase:
-    """The file as a download; 404 for what is no file of it, 410 for one that is handed out no more."""
+    """The file as a download; 404 for what is no file of it, 410 for one that is handed out no more.
+
+    The name `ALL` stands for all of them, as a tar archive.
+    """
     known = found.file_named(name) if found.state == Export.State.DONE else None
-    if known is None:
+    wanted = [known] if known else found.files if name == ALL and found.state == Export.State.DONE else []
+    if not wanted:
         raise Http404(_("This export has no such file."))
     if is_recalled(found, consent.Recall.of(found.project)):
         return _gone(_("Judgments in it have been withdrawn since. Make it again: that leaves them out."))
     gone = _("The files of this export were deleted. Make it again: it has the same content.")
     if found.files_deleted_at is not None:
         return _gone(gone)
-    path = found.folder / known["name"]
     try:
-        whole = path.stat().st_size == known["bytes"]
+        whole = all((found.folder / one["name"]).stat().st_size == one["bytes"] for one in wanted)
     except FileNotFoundError:
         return _gone(gone)
     if not whole:
         return _gone(_("This file is damaged on the site's disk. Make the export again."))
-    return send_file(
+    if known is None:
+        return _all_files(request, found)
+    path = found.folder / known["name"]
+    return send(
         request,
-        path,
+        OnDisk(path),
         name=found.saved_as(known["name"]),
         sha256=known["sha256"],
         content_type=TYPES.get(path.suffix, "application/octet-stream"),
+    )
+
+
+def _all_files(request: Any, found: Export) -> HttpResponseBase:
+    root = f"{found.project.slug}-{found.pk}"
+    members = [
+        Member(f"{root}/{one['name']}", found.folder / one["name"], one["bytes"]) for one in found.files
+    ]
+    listed = "".join(f"{one['sha256']}  {root}/{one['name']}\n" for one in found.files)
+    return send(
+        request,
+        Tar(members, mtime=int(found.frozen_at.timestamp())),
+        name=f"{root}.tar",
+        sha256=hashlib.sha256(listed.encode()).hexdigest(),
+        content_type="application/x-tar",
     )
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from annotator import consent, events
 from annotator.access import project_for
-from annotator.models import Project, Role
+from annotator.models import Project, Role, User
 from annotator.plots import as_json
 from annotator.quality import progress
 from annotator.requests import PersonRequest
@@ -31,7 +31,7 @@ def project(request: PersonRequest, slug: str) -> HttpResponse:
     role = role_of(request.user, project)
     if role == Role.ANNOTATOR:
         return _annotators_page(request, project)
-    context = _live(project, manages=role == Role.MANAGER)
+    context = _live(project, request.user, manages=role == Role.MANAGER)
     if request.htmx:
         if request.GET.get("seen") == context["fingerprint"]:
             return HttpResponse(status=204)
@@ -40,10 +40,10 @@ def project(request: PersonRequest, slug: str) -> HttpResponse:
     return render(request, "rlhf/overview.html", context)
 
 
-def _live(project: Project, *, manages: bool) -> dict[str, Any]:
+def _live(project: Project, reader: User, *, manages: bool) -> dict[str, Any]:
     loop = overview.loop_of(project, facts.gather(project), manages=manages)
     queue = progress.of_project(project)
-    latest = events.latest(project, EVENTS, manages=manages)
+    latest = list(events.seen_by(project, reader)[:EVENTS])
     points = curves.over_iterations(project)
     return {
         "project": project,

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from django.test import RequestFactory
 
-from annotator.downloads import send_file
+from annotator.downloads import OnDisk, send
 
 DATA = bytes(range(256)) * 1000  # 256,000 bytes: several blocks
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -21,7 +21,7 @@ def get(tmp_path):
         request = getattr(RequestFactory(), method)(
             "/", headers={k.replace("_", "-"): v for k, v in headers.items()}
         )
-        return send_file(request, path, name="数据.jsonl", sha256=SHA, content_type="application/jsonl")
+        return send(request, OnDisk(path), name="数据.jsonl", sha256=SHA, content_type="application/jsonl")
 
     return fetch
 
@@ -119,21 +119,26 @@ def test_an_empty_file(tmp_path):
     path = tmp_path / "empty"
     path.touch()
     values = {"name": "empty", "sha256": "0", "content_type": "text/plain"}
-    whole = send_file(RequestFactory().get("/"), path, **values)
+    whole = send(RequestFactory().get("/"), OnDisk(path), **values)
     assert (whole.status_code, whole["Content-Length"], body(whole)) == (200, "0", b"")
     request = RequestFactory().get("/", headers={"range": "bytes=0-"})
-    assert send_file(request, path, **values).status_code == 416
+    assert send(request, OnDisk(path), **values).status_code == 416
 
 
 def test_a_name_cannot_break_the_header(get, tmp_path):
     path = tmp_path / "x"
     path.touch()
-    response = send_file(
-        RequestFactory().get("/"), path, name='a"; filename="b.exe', sha256="0", content_type="text/plain"
+    response = send(
+        RequestFactory().get("/"),
+        OnDisk(path),
+        name='a"; filename="b.exe',
+        sha256="0",
+        content_type="text/plain",
     )
     assert response["Content-Disposition"].startswith('attachment; filename="a_; filename=_b.exe"; filename*')
 
 
+@pytest.mark.django_db  # the end of a response is the end of a request's use of the database
 def test_it_reads_a_block_at_a_time_and_closes_the_file_when_broken_off(get):
     response = get()
     [close] = response._resource_closers  # what a server calls when the client is gone

@@ -10,7 +10,7 @@ from annotator import consent, events
 from annotator.models import Comparison, Completion, Membership
 from annotator.names import Names
 from annotator.pseudonyms import pseudonym
-from annotator.quality import reports, watch
+from annotator.quality import reports, tables, watch
 from tests.factories import make_comparison, make_project, make_ranking, make_user
 
 pytestmark = pytest.mark.django_db
@@ -117,19 +117,28 @@ def test_researchers_do_not_see_single_judgments_of_who_withdrew(
     assert "carol" in client_of(alice).get(table).content.decode()
 
 
-def test_events_about_people_are_for_managers(project, judged):
-    told = {event.verb for event in events.latest(project, 50, manages=True)}
+def test_events_about_people_are_for_managers(project, judged, alice, dana):
+    told = {event.verb for event in events.seen_by(project, alice)}
     assert {"paused", "withdrew their judgments", "gave their judgments back"} <= told
-    assert not {event.verb for event in events.latest(project, 50, manages=False)} & events.ABOUT_PEOPLE
+    assert not {event.verb for event in events.seen_by(project, dana)} & events.ABOUT_PEOPLE
 
 
-def test_a_lifted_pause_is_for_managers_and_a_resumed_run_for_both(project, alice, bob):
+def test_a_lifted_pause_is_for_managers_and_a_resumed_run_for_both(project, alice, bob, dana):
     member = Membership.objects.get(user=bob, project=project)
     watch.pause(member, alice, "")
     watch.lift(member, alice)
     events.record(project, alice, "resumed", "run 3", "/projects/support/runs/3/")
-    assert [event.subject for event in events.latest(project, 9, manages=False)] == ["run 3"]
-    assert len(events.latest(project, 9, manages=True)) == 3
+    assert [event.subject for event in events.seen_by(project, dana)] == ["run 3"]
+    assert len(events.seen_by(project, alice)) == 3
+
+
+def test_figures_by_person_are_under_the_names_that_the_reader_knows(
+    project, judged, alice, bob, carol, dana
+):
+    figures = project.quality_report.figures
+    assert set(tables.people_for(project, figures, alice)) == {"bob", "carol"}
+    consent.withdraw(carol, project)
+    assert set(tables.people_for(project, figures, dana)) == {pseudonym(project, bob.pk)}
 
 
 def test_the_writer_of_a_better_text_is_a_pseudonym(project, judged, bob, alice, dana, client_of):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from annotator import tokens
-from annotator.models import Note, PromptImport, Role, Scope
-from annotator.prompts import images
+from annotator.models import Note, Role, Scope
+from annotator.prompts import images, importing
 from annotator.quality import gold
 from annotator.ranking.adjudication import adjudicate
 from annotator.ranking.judgments import Judgment
@@ -20,11 +22,13 @@ from tests.factories import (
     make_comparison,
     make_guideline,
     make_image,
+    make_import,
     make_member,
     make_project,
     make_prompt,
     make_ranking,
     make_user,
+    make_zip,
 )
 from tests.reward_runs import make_rankings, make_reward
 
@@ -48,6 +52,11 @@ PAGES = [
             "prompts/{prompt}/",
             "import/",
             "import/{batch}/",
+            "import/{inspected}/",
+            "import/{pictures}/",
+            "import/{imported}/",
+            "import/{imported}/undo/",
+            "import/{waiting}/",
             "comparisons/",
             "comparisons/?state=disagreement",
             "comparisons/?state=closed",
@@ -103,14 +112,15 @@ def numbers(project, alice, bob, carol, settings):
     project.memberships.filter(user=carol).update(
         pause_reason="Asked for a break.", paused_at=prompt.created_at
     )
-    batch = PromptImport.objects.create(
-        project=project,
-        name="tasks.tsv",
-        sha256="0" * 64,
-        file="none",
-        state="failed",
-        error="Line 2: no tab.",
-    )
+    batch = make_import(project, "%PDF-1.7", name="scan.pdf")
+    votes = {"instruction": "Q", "input": "", "response1": "A", "response2": "B", "annotator1": 1}
+    dirty = [votes, {"instruction": "The cafÃ© of a@example.org"}, {"instruction": 5}]
+    inspected = make_import(project, "\n".join(map(json.dumps, dirty)), name="votes.jsonl")
+    pictures = make_import(project, make_zip(), name="signs.zip")
+    imported = importing.import_now(make_import(project, "Do it.\tP\nDo that.\tP\n"))
+    for one in (batch, inspected, pictures):
+        importing.run_import(one.pk)
+    waiting = make_import(project, name="waiting.tsv")
     ranking = make_project("ranking", response_format="ranking", completions_per_comparison=4)
     make_member(ranking, Role.MANAGER, alice)
     of_four = make_comparison(ranking)
@@ -140,6 +150,10 @@ def numbers(project, alice, bob, carol, settings):
         "decided": decided.pk,
         "gold": question.comparison_id,
         "batch": batch.pk,
+        "inspected": inspected.pk,
+        "pictures": pictures.pk,
+        "imported": imported.pk,
+        "waiting": waiting.pk,
     }
 
 
@@ -295,3 +309,14 @@ def test_the_colours_can_be_chosen_and_stay(open_as, alice, numbers):
     page.locator("#theme-switch").click()
     page.reload()
     assert page.locator("html").get_attribute("data-theme") is None
+
+
+@pytest.mark.parametrize("look", [{}, {"dark": True}, {"phone": True}], ids=["light", "dark", "phone"])
+def test_the_preview_unfolded_has_none(open_as, alice, numbers, look):
+    page = open_as(alice, f"/projects/support/import/{numbers['inspected']}/", **look)
+    for fold in page.locator("details.fold > summary").all():
+        fold.click()
+    assert violations(page) == []
+    page.goto("/projects/support/import/")
+    page.get_by_text("Steps of preparation").click()
+    assert violations(page) == []

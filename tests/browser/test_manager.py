@@ -113,7 +113,8 @@ def test_a_manager_runs_the_loop(site: Site, address: str, page: Page, tasks: Pa
     page.get_by_role("button", name="Create the project").click()
     press_next(page, "Import tasks")
     page.locator("input[type=file]").set_input_files(tasks)
-    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_role("button", name="Inspect the file").click()
+    page.get_by_role("button", name=re.compile(r"^Import \d+ tasks$")).click(timeout=PATIENCE)
     expect(page.get_by_text("New tasks")).to_be_visible(timeout=PATIENCE)
 
     # Generation, watched on its page.

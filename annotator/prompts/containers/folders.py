@@ -58,15 +58,15 @@ def listed(state: Path) -> set[str] | None:
     except (ValueError, RecursionError):
         raise ImportProblem(0, "", "its state.json is not JSON.") from None
     files = said.get("_data_files") if isinstance(said, dict) else None
-    names = (
-        [file.get("filename") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
-    )
-    for name in names:
+    names: set[str] = set()
+    for file in files if isinstance(files, list) else ():
+        name = file.get("filename") if isinstance(file, dict) else None
         if not isinstance(name, str) or Path(name).name != name or "\\" in name:
             raise ImportProblem(
-                0, "", f"its state.json names “{str(name)[:80]}”, which is outside the folder."
+                0, "", f"its state.json names “{str(name)[:60]}”, which is not in its folder."
             )
-    return set(names) or None
+        names.add(name)
+    return names or None
 
 
 def _may_hold_rows(name: str, names: list[str]) -> bool:

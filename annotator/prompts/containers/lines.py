@@ -27,7 +27,7 @@ class Lines:
         """How much of the file has been read, from 0 to 1."""
         return min(1.0, self.place / self.size)
 
-    def opened(self) -> io.TextIOWrapper:
+    def opened(self) -> io.TextIOWrapper[io.BufferedReader]:
         """The decoded text. Only LF ends a line: inside JSON and texts, U+2028 and the like do not."""
         return io.TextIOWrapper(self.path.open("rb"), self.codec, newline="\n")
 
@@ -75,4 +75,5 @@ def _too_long(line: str, text: io.TextIOWrapper) -> str:
     length = len(line)
     while not line.endswith("\n") and (line := text.readline(MAX_CHARACTERS)):
         length += len(line)
+    length -= line.endswith("\n")
     return f"has {length} characters; {MAX_CHARACTERS} are the most in one line."

@@ -9,7 +9,7 @@ from annotator.prompts.containers.columns import Columns
 from annotator.prompts.containers.lines import JsonLines, Lines
 from annotator.prompts.containers.pairs import Pairs
 from annotator.prompts.containers.rows import Container
-from annotator.prompts.containers.tables import Table, dialect
+from annotator.prompts.containers.tables import NO_DELIMITER, Table, dialect
 from annotator.prompts.encodings import TextFile, examine
 from annotator.prompts.formats import knows
 from annotator.prompts.reading import ImportProblem
@@ -17,6 +17,8 @@ from annotator.prompts.reading import ImportProblem
 SAMPLE = 1 << 16
 _OTHERS = (
     (b"%PDF", "it is a PDF."),
+    (b"PK\x03\x04", "there is an archive within the archive. Unpack it first."),
+    (b"\x1f\x8b", "there is an archive within the archive. Unpack it first."),
     (b"\xd0\xcf\x11\xe0", "it is an old Office document. Save it as CSV."),
     (b"7z\xbc\xaf", "it is a 7z archive. Unpack it, or pack it as a zip."),
     (b"Rar!", "it is a RAR archive. Unpack it, or pack it as a zip."),
@@ -60,9 +62,7 @@ def container_of(path: Path) -> Container:
     if begun.startswith("[") or WRAPPED.match(begun):
         return JsonArray(path, file)
     if begun.startswith("{"):
-        # An object that goes on in the next line; but a damaged line is still one of many.
-        many = sum(line.startswith("{") for line in begun.splitlines()[:20]) > 1
-        return JsonLines(path, file) if many or first.rstrip().endswith("}") else JsonArray(path, file)
+        return JsonLines(path, file) if _in_lines(begun) else JsonArray(path, file)
     if not begun:
         raise ImportProblem(0, "", "it is empty.")
     return _table(path, file, first, number)
@@ -76,7 +76,7 @@ def _table(path: Path, file: TextFile, first: str, number: int) -> Container:
     if "\t" in first:
         return Pairs(path, file)
     if knows([first.strip()]):
-        return Table(path, file, ",", [first.strip()])
+        return Table(path, file, NO_DELIMITER, [first.strip()])
     if delimiter and len(columns) > 1:
         shown = ", ".join(f"“{name[:30]}”" for name in columns[:8])
         message = f"no column is named like a task (text, task, prompt, …): {shown}."
@@ -85,6 +85,14 @@ def _table(path: Path, file: TextFile, first: str, number: int) -> Container:
         "neither JSON, nor a table with the columns' names, nor an instruction and a task with a tab between."
     )
     raise ImportProblem(number, "", message)
+
+
+def _in_lines(begun: str) -> bool:
+    """Whether objects stand in a line each, damaged ones among them; else one goes on over several lines."""
+    lines = begun.split("\n")[:20]
+    if any(line.startswith("{") and line.rstrip().endswith("}") for line in lines):
+        return True
+    return len(lines) == 1 or (lines[0].strip() != "{" and lines[1].startswith("{"))
 
 
 def _start(path: Path, size: int) -> bytes:

@@ -15,6 +15,8 @@ from annotator.prompts.reading import ImportProblem
 from annotator.prompts.records import Rejected, rejected
 
 DELIMITERS = ",\t;|"
+NO_DELIMITER = "\x1f"
+"""For a table of one column."""
 MAX_FIELD = 1_000_000
 MAX_COLUMNS = 500
 SAMPLE = 1 << 16

@@ -21,7 +21,7 @@ ROLES = {
     "bot": "Assistant", "bing": "Assistant", "bard": "Assistant", "function_call": "Assistant",
     "tool": "Tool", "function": "Tool", "observation": "Tool", "ipython": "Tool",
 }  # fmt: skip
-_SPOKEN = re.compile(r"(?:\A|\n\n)\s*(Human|Assistant|User|System): ?")
+_SPOKEN = re.compile(r"(?:\A\s*|\n\n[ \t]*)(Human|Assistant|User|System): ?")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ SURE = 0.9
 """Probability from which the model is believed where it says something else than the default."""
 LETTERS = 20
 """Fewer tell nothing about a language."""
-LOOKED_AT = 2000
+LOOKED_AT = 400
+"""Characters of a text: more make it slower, and hardly ever surer."""
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _KANA = re.compile(r"[\u3041-\u30fa]")
 _LETTER = re.compile(r"[^\W\d_]")

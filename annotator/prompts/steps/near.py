@@ -1,7 +1,7 @@
 """An index of texts by their MinHash bands, to find those nearly the same: LSH (Indyk and Motwani 1998).
 
 What it finds is compared exactly, shingle by shingle. Memory is about a kilobyte a text: bands are kept in
-sorted arrays that are merged now and then, not in dictionaries (datasketch's take ten times as much).
+sorted arrays that are merged now and then, not in dictionaries (datasketch's take seven times as much).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 
-from annotator.prompts.records import Record, map_texts
+from annotator.prompts.records import Record, map_texts, texts_of
 from annotator.prompts.steps.step import Step
 
 MASKS = {"email": "[email]", "id": "[ID]", "card": "[card]", "phone": "[phone]"}
@@ -76,19 +76,15 @@ class PersonalStep(Step):
     def apply(self, record: Record) -> Record:
         """The record with its flags. Examples show what is left when all is masked: a report is passed on."""
         kinds: set[str] = set()
-        texts: list[str] = []
-
-        def look(text: str) -> str:
+        first = ""
+        for text in texts_of(record):
             if kinds_here := found(text):
-                kinds.update(kinds_here)
-                texts.append(text)
-            return text
-
-        map_texts(record, look)
+                kinds |= kinds_here
+                first = first or text
         if not kinds:
             return record
         self.counts.update(kinds)
-        masked = mask(texts[0])
+        masked = mask(first)
         self.keep_example(record.line, masked, masked)
         record = replace(record, flags=tuple(sorted({*record.flags, *kinds})))
         if not self.masks:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from annotator.prompts.records import Record, Rejected, map_texts, rejected
+from annotator.prompts.records import Record, Rejected, map_texts, rejected, texts_of
 
 KEPT_EXAMPLES = 5
 BEFORE, LENGTH = 30, 160
@@ -60,21 +60,13 @@ class TextStep(Step):
 
     def apply(self, record: Record) -> Record:
         """The record with its texts changed."""
-        example: tuple[str, str] | None = None
-
-        def changed(text: str) -> str:
-            nonlocal example
-            after = self.change(text) if text else text
-            if after != text and example is None:
-                example = text, after
-            return after
-
-        result = map_texts(record, changed)
-        if example is None:
-            return record
-        self.changed += 1
-        self.keep_example(record.line, *example)
-        return result
+        for text in texts_of(record):
+            after = self.change(text)
+            if after != text:
+                self.changed += 1
+                self.keep_example(record.line, text, after)
+                return map_texts(record, lambda text: self.change(text) if text else text)
+        return record
 
 
 def _differs_at(before: str, after: str) -> int:

@@ -159,7 +159,8 @@ class TestStoring:
     def test_pairs_become_completions_and_comparisons(self, project):
         batch = bring(
             project,
-            "text\tlabel\nSay the opposite.\tAntonyms\nGive an antonym.\tAntonyms\nTranslate it.\tTo French\n",
+            "text\tlabel\nSay the opposite.\tAntonyms\nGive an antonym.\tAntonyms\n"
+            "Translate it.\tTo French\n",
         )
         assert batch.state == State.DONE
         counts = batch.counts

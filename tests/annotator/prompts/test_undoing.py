@@ -47,6 +47,7 @@ def test_all_that_it_brought_goes_at_once_and_then_for_good(project, alice):
         judged=0,
         held=0,
         joined=0,
+        judging=0,
     )
     undoing.undo(batch, alice)
     assert project.prompts.count() == project.comparisons.count() == 1

@@ -1,13 +1,11 @@
-"""Tasks, imports, comparisons, quality and exports as pages."""
+"""Tasks, comparisons, quality and exports as pages."""
 
 import json
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from annotator.models import Event, Prompt, PromptImport
-from annotator.prompts import importing
+from annotator.models import Event, Prompt
 from annotator.quality import reports, wins
 from annotator.ranking import queue, submit
 from annotator.ranking.judgments import Judgment
@@ -69,55 +67,6 @@ def test_a_tie_is_half_a_win(project, bob):
     submit.submit(assignment=assignment, judgment=Judgment(ranks=ranks), idempotency_key="k")
     record = wins.of_prompt(comparison.prompt)
     assert [(row.pairs, row.share) for row in record.values()] == [(1, 0.5), (1, 0.5)]
-
-
-def upload(client, project, content, **values):
-    file = SimpleUploadedFile("tasks.tsv", content)
-    data = {"file": file, "default_domain": "general", **values}
-    return client.post(reverse("import", args=[project.slug]), data)
-
-
-def test_a_file_is_taken_and_its_import_shown(project, alice, client_of, get):
-    response = upload(client_of(alice), project, b"Answer with yes.\tIs it late?\n")
-    batch = PromptImport.objects.get()
-    assert response.url == reverse("import-detail", args=[project.slug, batch.pk])
-    assert "Waiting for a worker" in get("import-detail", batch.pk)
-    importing.run_import(batch.pk)
-    content = get("import-detail", batch.pk)
-    assert "New tasks" in content
-    assert "hx-get" not in content
-    assert project.prompts.get().text == "Is it late?"
-
-
-def test_a_wrong_line_is_named_and_nothing_is_imported(project, alice, client_of, get):
-    upload(client_of(alice), project, b"Answer with yes.\tIs it late?\nno tab here\n")
-    batch = PromptImport.objects.get()
-    importing.run_import(batch.pk)
-    content = get("import-detail", batch.pk)
-    assert "Line 2" in content
-    assert "Nothing of the file was stored" in content
-    assert not project.prompts.exists()
-
-
-def test_an_empty_file_is_refused_on_the_form(project, alice, client_of):
-    response = upload(client_of(alice), project, b"")
-    assert response.status_code == 400
-    assert "it is empty" in response.content.decode()
-    assert not PromptImport.objects.exists()
-
-
-def test_a_running_import_asks_again_and_can_be_cancelled(project, alice, client_of, get):
-    upload(client_of(alice), project, b"Answer with yes.\tIs it late?\n")
-    batch = PromptImport.objects.get()
-    client = client_of(alice)
-    url = reverse("import-detail", args=[project.slug, batch.pk])
-    fragment = client.get(url, headers={"HX-Request": "true"}).content.decode()
-    assert fragment.lstrip().startswith("<section")
-    assert f'hx-get="{url}"' in fragment
-    client.post(reverse("import-cancel", args=[project.slug, batch.pk]))
-    importing.run_import(batch.pk)
-    assert not project.prompts.exists()
-    assert "Cancelled" in get("import-detail", batch.pk)
 
 
 def test_comparisons_are_found_by_state(get, project, bob):

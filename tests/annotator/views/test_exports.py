@@ -1,7 +1,9 @@
 """The pages of exports: choosing with a live count, what a saved one shows, and its files."""
 
 import hashlib
+import io
 import json
+import tarfile
 
 import pytest
 from django.urls import reverse
@@ -27,7 +29,9 @@ def folder(settings, tmp_path):
 
 @pytest.fixture
 def judged(project, bob, carol):
-    """Bob judged three comparisons, one of them in Chinese; carol one more."""
+    """Bob judged three comparisons, one of them in Chinese; carol one more. No task is held out."""
+    project.held_out_share = 0
+    project.save()
     for language in ("en", "en", "zh-hans", "en"):
         make_comparison(project, make_prompt(project, language=language))
     for who in (bob, bob, bob, carol):
@@ -243,6 +247,23 @@ def test_only_its_own_files_are_sent(page, judged, name):
     export = made(judged)
     url = reverse("export", args=[judged.slug, export.pk]) + f"files/{name}"
     assert page.client.get(url).status_code == 404
+
+
+def test_all_files_come_as_one_archive_in_pieces_too(page, judged):
+    export = made(judged)
+    url = reverse("export-file", args=[judged.slug, export.pk, "all.tar"])
+    whole = page.client.get(url)
+    data = b"".join(whole.streaming_content)
+    assert whole["Content-Length"] == str(len(data))
+    assert f'filename="support-{export.pk}.tar"' in whole["Content-Disposition"]
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for file in export.files:
+            inside = archive.extractfile(f"support-{export.pk}/{file['name']}").read()
+            assert hashlib.sha256(inside).hexdigest() == file["sha256"]
+    rest = page.client.get(url, headers={"Range": "bytes=700-", "If-Range": whole["ETag"]})
+    assert data[:700] + b"".join(rest.streaming_content) == data
+    (export.folder / "README.md").unlink()
+    assert page.client.get(url).status_code == 410
 
 
 def test_another_projects_export_is_not_found(page, judged, client_of, mallory):

@@ -7,10 +7,10 @@ from django.utils import timezone
 from annotator import urls
 from annotator.exports import jobs
 from annotator.exports.recipe import Recipe
-from annotator.models import Completion, Invitation, Note, PromptImport, Webhook, WebhookDelivery
-from annotator.prompts import images
+from annotator.models import Completion, Invitation, Note, Webhook, WebhookDelivery
+from annotator.prompts import images, importing
 from annotator.quality import gold
-from tests.factories import make_comparison, make_guideline, make_image, make_user
+from tests.factories import make_comparison, make_guideline, make_image, make_import, make_user, make_zip
 
 ALLOWED = {
     # name: roles that are let in; everybody else of the project gets 403, outsiders 404
@@ -36,7 +36,15 @@ ALLOWED = {
     "prompt-image-remove": "alice",
     "import": "alice",
     "import-detail": "alice",
+    "import-inspect": "alice",
+    "import-format": "alice",
+    "import-start": "alice",
     "import-cancel": "alice",
+    "import-undo": "alice",
+    "import-report": "alice",
+    "import-picture": "alice",
+    "import-rejects": "alice",
+    "import-image": "alice",
     "comparisons": "alice dana",
     "comparison": "alice dana",
     "comparison-close": "alice",
@@ -78,6 +86,9 @@ POSTED = {
     "rank-renew",
     "prompt-image-change",
     "prompt-image-remove",
+    "import-inspect",
+    "import-format",
+    "import-start",
     "import-cancel",
     "comparison-close",
     "comparison-adjudicate",
@@ -107,7 +118,8 @@ def address(project, alice, bob, dana):
     question = gold.make(comparison, ranks={first.pk: 1, second.pk: 2})
     note = Note.objects.create(project=project, author=bob, text="The task is unclear.")
     images.put(comparison.prompt, text="A red field", file=make_image())
-    batch = PromptImport.objects.create(project=project, name="tasks.tsv", sha256="0" * 64, file="none")
+    batch = make_import(project, make_zip(), name="signs.zip")
+    importing.run_import(batch.pk)
     invitation = Invitation.objects.create(project=project, secret_hash="0" * 64, expires_at=timezone.now())
     webhook = Webhook.objects.create(project=project, url="https://hooks.example.org/", salt="s")
     delivery = WebhookDelivery.objects.create(
@@ -122,8 +134,8 @@ def address(project, alice, bob, dana):
         "prompt-image": comparison.prompt_id,
         "prompt-image-change": comparison.prompt_id,
         "prompt-image-remove": comparison.prompt_id,
-        "import-detail": batch.pk,
-        "import-cancel": batch.pk,
+        **dict.fromkeys((name for name in ALLOWED if name.startswith("import-")), batch.pk),
+        "import-image": (batch.pk, 1),
         "comparison": comparison.pk,
         "comparison-close": comparison.pk,
         "comparison-adjudicate": comparison.pk,
