@@ -24,7 +24,7 @@ from annotator.models import Completion, Domain, Prompt, Scope
 from annotator.prompts import images
 from annotator.prompts.adding import NewPrompt, add_prompts, turn_of
 from annotator.prompts.cleaning import clean_text
-from annotator.prompts.reading import MAX_EXAMPLES, MAX_TEXT
+from annotator.prompts.fields import MAX_EXAMPLES, MAX_TEXT
 from annotator.ranking import queue
 
 MOST = 1000
