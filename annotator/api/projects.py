@@ -136,7 +136,7 @@ class ProjectList(ApiView, ListAPIView[Project]):
     pagination_class = ById
 
     def get_queryset(self) -> QuerySet[Project]:
-        mine = Project.objects.visible_to(self.person)
+        mine: QuerySet[Project] = Project.objects.visible_to(self.person)
         return mine.filter(pk=self.only_project) if self.only_project else mine
 
     @extend_schema(operation_id="projects_list")

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from annotator.models import Completion, Domain, Project, Prompt, hash_text
-from annotator.prompts.steps import languages
+from annotator.prompts.steps.languages import recognise
 from annotator.ranking import queue
 
 BATCH = 500
@@ -81,7 +81,7 @@ def _row(project: Project, new: NewPrompt) -> Prompt:
         held_out_examples=[dict(example) for example in new.held_out_examples],
         reference=new.reference,
         domain=new.domain,
-        language=new.language or languages.recognise(shown, project.language),
+        language=new.language or recognise(shown, project.language),
     )
     row.fill_in()
     return row

@@ -52,14 +52,15 @@ def read(
             "hash", "pk"
         )
     )
+    found = [
+        label if label in by_label else by_words.get(hash_text(own, "[]"))
+        for label, own in zip(named, words, strict=True)
+    ]
     return [
-        Asked(
-            text=text,
-            prompt=label if label in by_label else by_words.get(hash_text(own, "[]")),
-            words=own,
-            language=recognise(own, project.language),
-        )
-        for text, label, own in zip(texts, named, words, strict=True)
+        Asked(text, prompt)
+        if prompt
+        else Asked(text, None, own, recognise(own, project.language) if own else "")
+        for text, prompt, own in zip(texts, found, words, strict=True)
     ]
 
 

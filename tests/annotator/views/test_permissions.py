@@ -7,11 +7,7 @@ from django.utils import timezone
 from annotator import urls
 from annotator.exports import jobs
 from annotator.exports.recipe import Recipe
-<<<<<<< HEAD
 from annotator.models import Completion, Invitation, Note, Webhook, WebhookDelivery
-=======
-from annotator.models import Completion, Invitation, Note
->>>>>>> delivery
 from annotator.prompts import images, importing
 from annotator.quality import gold
 from tests.factories import make_comparison, make_guideline, make_image, make_import, make_user, make_zip

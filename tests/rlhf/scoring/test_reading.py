@@ -54,8 +54,8 @@ class TestTasks:
         query = [f"{CHATML}One.", f"{CHATML}Two.", "Name a colour. Red."]
         prompts = [CHATML, CHATML, "Name a colour. "]
         found = read(project, query, prompts, [str(other.pk), None, "the answer"])
-        assert found[0] == Asked("One.", other.pk, "Sort names.", "en")
-        assert found[1] == Asked("Two.", known.pk, "Sort names.", "en")
+        assert found[0] == Asked("One.", other.pk)
+        assert found[1] == Asked("Two.", known.pk)
         assert found[2] == Asked("Red.", None, "Name a colour.", "en")
 
     def test_a_task_of_another_project_is_unknown(self, project):
@@ -68,6 +68,6 @@ class TestTasks:
     def test_query_alone(self, project):
         known = make_prompt(project, "Sort names.")
         assert read(project, [CHATML + "Yes.", "Just a text."]) == [
-            Asked("Yes.", known.pk, "Sort names.", "en"),
-            Asked("Just a text.", None, "", "en"),
+            Asked("Yes.", known.pk),
+            Asked("Just a text.", None),
         ]
