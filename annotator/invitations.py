@@ -10,11 +10,11 @@ import secrets
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from annotator import events
+from annotator import audit, events
 from annotator.models import Invitation, Membership, Project, Role, User
 
 MOST_PLACES = 100
@@ -50,7 +50,8 @@ def make(
             places=places,
             created_by=by,
         )
-        events.record(project, by, "made an invitation", note)
+        details = {"role": role, "places": places, "expires": invitation.expires_at}
+        events.record(project, by, "made an invitation", note, target=invitation, details=details)
     return invitation, secret
 
 
@@ -66,6 +67,22 @@ def state_of(invitation: Invitation) -> str:
     if invitation.expires_at <= timezone.now():
         return "expired"
     return "full" if invitation.places_taken >= invitation.places else "open"
+
+
+def in_state(rows: QuerySet[Invitation], state: str) -> QuerySet[Invitation]:
+    """Those that `state_of` would say are in this state; all of them where it is none of `STATES`."""
+    now = timezone.now()
+    valid = rows.filter(revoked_at=None)
+    match state:
+        case "revoked":
+            return rows.exclude(revoked_at=None)
+        case "expired":
+            return valid.filter(expires_at__lte=now)
+        case "full":
+            return valid.filter(expires_at__gt=now, places_taken__gte=F("places"))
+        case "open":
+            return valid.filter(expires_at__gt=now, places_taken__lt=F("places"))
+    return rows
 
 
 @transaction.atomic
@@ -90,7 +107,10 @@ def accept(*, invitation: Invitation, user: User) -> Membership:
         project=invitation.project, user=user, defaults={"role": invitation.role}
     )
     if is_new:
-        events.record(invitation.project, user, "joined by invitation", invitation.note)
+        changes: audit.Changes = {"role": [None, invitation.role]}
+        events.record(
+            invitation.project, user, "joined by invitation", invitation.note, target=member, changes=changes
+        )
     else:
         Invitation.objects.filter(pk=invitation.pk).update(places_taken=F("places_taken") - 1)
     return member
@@ -101,7 +121,7 @@ def revoke(*, invitation: Invitation, by: User) -> bool:
     """Let nobody join by it any more; False if it was revoked already. Who has joined stays."""
     changed = Invitation.objects.filter(pk=invitation.pk, revoked_at=None).update(revoked_at=timezone.now())
     if changed:
-        events.record(invitation.project, by, "revoked an invitation", invitation.note)
+        events.record(invitation.project, by, "revoked an invitation", invitation.note, target=invitation)
     return bool(changed)
 
 

@@ -226,19 +226,23 @@ class ProjectForm(_ModelForm):
 
     def save_as(self, user: User) -> Project:
         """Store the project, and the guidelines as a new version if they have changed."""
-        project = self.save(commit=False)
-        if not project.pk:
-            project.slug = free_slug(project.name)
-            project.created_by = user
-        project.save()
-        if project.created_by == user and not project.memberships.exists():
-            Membership.objects.create(project=project, user=user, role=Role.MANAGER)
-        text = self.cleaned_data["guidelines"].replace("\r\n", "\n").strip()
-        current = project.guideline
-        if text != (current.text if current else ""):
-            version = current.version + 1 if current else 1
-            Guideline.objects.create(project=project, version=version, text=text, created_by=user)
-        return project
+        return store(self.save(commit=False), user, guidelines=self.cleaned_data["guidelines"])
+
+
+def store(project: Project, user: User, *, guidelines: str | None = None) -> Project:
+    """Store a project; its founder manages it. Guidelines that differ are a new version (None: as is)."""
+    if not project.pk:
+        project.slug = free_slug(project.name)
+        project.created_by = user
+    project.save()
+    if project.created_by == user and not project.memberships.exists():
+        Membership.objects.create(project=project, user=user, role=Role.MANAGER)
+    current = project.guideline
+    text = guidelines.replace("\r\n", "\n").strip() if guidelines is not None else None
+    if text is not None and text != (current.text if current else ""):
+        version = current.version + 1 if current else 1
+        Guideline.objects.create(project=project, version=version, text=text, created_by=user)
+    return project
 
 
 def free_slug(name: str) -> str:

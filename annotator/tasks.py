@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from annotator.api import idempotency
 from annotator.exports import jobs, retention
 from annotator.models import Project
 from annotator.prompts import aside, importing
 from annotator.quality import reports
 from annotator.ranking import queue
+from annotator.webhooks import delivering
 
 CLEARING_SECONDS = 5.0
 """Of every sweep, for the removal of what an import that was undone had brought."""
@@ -73,3 +75,22 @@ def sweep_quality() -> int:
     for project_id in projects:
         compute_quality(project_id)
     return len(projects)
+
+
+@shared_task
+def deliver_webhook(delivery_id: int) -> None:
+    """Make one attempt to deliver an event."""
+    delivering.deliver(delivery_id)
+
+
+@shared_task
+def sweep_webhooks() -> None:
+    """Send the deliveries that are due: another attempt, or one that the broker has lost."""
+    delivering.sweep()
+
+
+@shared_task
+def sweep_answers() -> None:
+    """Forget the answers of yesterday's requests, and old deliveries."""
+    idempotency.sweep()
+    delivering.forget_old()

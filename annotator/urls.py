@@ -22,6 +22,8 @@ from annotator.views import (
     ranking,
     saved_exports,
     second_thoughts,
+    tokens,
+    webhooks,
 )
 
 in_project: list[URLPattern | URLResolver] = [
@@ -36,6 +38,14 @@ in_project: list[URLPattern | URLResolver] = [
     path("rank/renew/", ranking.rank_renew, name="rank-renew"),
     path("guidelines/", projects.guidelines, name="guidelines"),
     path("settings/", projects.settings, name="settings"),
+    path("settings/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("settings/webhooks/<int:webhook_id>/", webhooks.webhook, name="webhook"),
+    path("settings/webhooks/<int:webhook_id>/change/", webhooks.webhook_change, name="webhook-change"),
+    path(
+        "settings/webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/again/",
+        webhooks.delivery_again,
+        name="delivery-again",
+    ),
     path("prompts/", prompts.prompts, name="prompts"),
     path("prompts/<int:prompt_id>/", prompts.prompt, name="prompt"),
     path("prompts/<int:prompt_id>/image/", images.prompt_image, name="prompt-image"),
@@ -98,6 +108,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/judgments/<slug:slug>/withdraw/", consent.judgments_withdraw, name="judgments-withdraw"),
     path("account/judgments/<slug:slug>/give-back/", consent.judgments_give_back, name="judgments-give-back"),
     path("account/password/", accounts.PasswordChange.as_view(), name="password-change"),
+    path("account/tokens/", tokens.tokens, name="tokens"),
+    path("account/tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token-revoke"),
     path("join/<str:secret>/", invitations.join, name="join"),
     path("login/", accounts.SignIn.as_view(), name="login"),
     path("sign-up/", accounts.sign_up, name="sign-up"),

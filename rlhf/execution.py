@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import DateTimeField, ExpressionWrapper, F
+from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from rlhf import run_log
+from rlhf import finished, run_log
 from rlhf.interrupts import Interrupted, interrupts
 from rlhf.lm.data import Record
 from rlhf.models import Run, RunRecord, RunSample
@@ -80,6 +80,7 @@ class Hold:
             self.check()
             self._update(state=Run.State.DONE, finished_at=Now(), message="", **fields)
             yield
+            finished.tell(self.run, Run.State.DONE)
         run_log.append(self.run, "done")
 
     def say(self, message: str, *, step: int | None = None, total: int | None = None) -> None:
@@ -156,7 +157,9 @@ class Hold:
             raise ClaimLost
 
     def _end(self, **fields: Any) -> None:
-        Run.objects.filter(**self._ours()).update(**fields)
+        with transaction.atomic():
+            if Run.objects.filter(**self._ours()).update(**fields):
+                finished.tell(self.run, fields["state"], fields.get("error", ""))
 
 
 Stage = Callable[[Hold], None]
@@ -240,7 +243,9 @@ def requeue_stale() -> int:
         Now() - timedelta(seconds=settings.RUN_STALE_SECONDS), output_field=DateTimeField()
     )
     stale = Run.objects.filter(state=Run.State.RUNNING, heartbeat_at__lt=silent_since)
-    stale.filter(cancel_requested=True).update(state=Run.State.CANCELLED, finished_at=Now(), message="")
+    stale = stale.select_related("project")
+    for run in stale.filter(cancel_requested=True):
+        _end_if(stale.filter(pk=run.pk, worker=run.worker), run, message="")
     count = 0
     for run in stale.filter(cancel_requested=False):
         if run.attempts % MAX_DEATHS == 0:
@@ -257,14 +262,24 @@ def requeue_stale() -> int:
                 "sent_at": None,
             }
         # The worker is named again: it may have been taken over since it was read.
-        gone = stale.filter(pk=run.pk, worker=run.worker).update(message="", **fields)
+        with transaction.atomic():
+            gone = stale.filter(pk=run.pk, worker=run.worker).update(message="", **fields)
+            if gone:
+                finished.tell(run, fields["state"], fields.get("error", ""))
         if gone:
             run_log.append(run, fields.get("note") or fields["error"])
         count += gone
-    Run.objects.filter(state=Run.State.QUEUED, cancel_requested=True).update(
-        state=Run.State.CANCELLED, finished_at=Now()
-    )
+    waiting = Run.objects.filter(state=Run.State.QUEUED, cancel_requested=True).select_related("project")
+    for run in waiting:
+        _end_if(waiting.filter(pk=run.pk), run)
     return count
+
+
+def _end_if(still: QuerySet[Run], run: Run, **fields: Any) -> None:
+    """Cancel a run if it is still as it was found."""
+    with transaction.atomic():
+        if still.update(state=Run.State.CANCELLED, finished_at=Now(), **fields):
+            finished.tell(run, Run.State.CANCELLED)
 
 
 def explain(error: Exception) -> str:

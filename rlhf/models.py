@@ -226,6 +226,12 @@ class Generation(models.Model):
     tokens = models.PositiveIntegerField()
     finished = models.BooleanField(help_text="It ended by itself, not at the token limit.")
 
+    class Meta:
+        indexes = [
+            # For the admin: those that were cut, which are few.
+            models.Index(fields=["-id"], name="generation_cut", condition=models.Q(finished=False)),
+        ]
+
     def __str__(self) -> str:
         return f"{self.completion_id} by {self.checkpoint}"
 

@@ -73,7 +73,15 @@ def promote(
             promoted_by=saved(user),
             promoted_at=Now(),
         )
-        events.record(project, user, "promoted", str(checkpoint))
+        events.record(
+            project,
+            user,
+            "promoted",
+            str(checkpoint),
+            target=checkpoint,
+            changes={"writes": [str(former), str(checkpoint)]},
+            details={"evaluation": evaluation.pk if evaluation else None},
+        )
     checkpoint.refresh_from_db()
     return True
 

@@ -22,7 +22,7 @@ from kombu.exceptions import OperationalError
 from annotator import events
 from annotator.models import Completion, Project, Ranking, User, Verdict
 from annotator.site.celery import app
-from rlhf import run_log
+from rlhf import finished, run_log
 from rlhf.lm.configs import (
     ALGORITHMS,
     DPO,
@@ -187,9 +187,10 @@ def cancel(run: Run, *, user: Person = None) -> bool:
     active = Run.objects.filter(pk=run.pk, state__in=[Run.State.QUEUED, Run.State.RUNNING])
     with transaction.atomic():
         asked = bool(active.update(cancel_requested=True))
-        active.filter(state=Run.State.QUEUED).update(state=Run.State.CANCELLED, finished_at=Now())
+        if active.filter(state=Run.State.QUEUED).update(state=Run.State.CANCELLED, finished_at=Now()):
+            finished.tell(run, Run.State.CANCELLED)
         if asked:
-            events.record(run.project, user, "cancelled", str(run), run.get_absolute_url())
+            events.record(run.project, user, "cancelled", str(run), run.get_absolute_url(), target=run)
     run.refresh_from_db()
     if asked:
         run_log.append(run, f"{user or 'the site'} asked for its end")
@@ -205,7 +206,7 @@ def resume(run: Run, *, user: Person = None) -> Run:
                 state=Run.State.QUEUED, cancel_requested=False, error="", finished_at=None, sent_at=None
             )
             if resumed:
-                events.record(run.project, user, "resumed", str(run), run.get_absolute_url())
+                events.record(run.project, user, "resumed", str(run), run.get_absolute_url(), target=run)
     except IntegrityError as error:
         raise _already_active(run.project, run.kind) from error
     if not resumed:
@@ -313,7 +314,9 @@ def _start(
                 total=total,
                 **fields,
             )
-            events.record(project, user, "started", str(run), run.get_absolute_url())
+            events.record(
+                project, user, "started", str(run), run.get_absolute_url(), target=run, details=config
+            )
     except IntegrityError as error:
         raise _already_active(project, kind) from error
     transaction.on_commit(lambda: send(run.pk))

@@ -1,10 +1,11 @@
 """URLs of the model side."""
 
-from django.urls import path
+from django.urls import include, path
 
 from rlhf.views import comparing, models, overview, runs
 
 urlpatterns = [
+    path("api/", include("rlhf.api.urls")),
     path("projects/<slug:slug>/", overview.project, name="project"),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
     path("projects/<slug:slug>/runs/start/<slug:kind>/", runs.start, name="run-start"),

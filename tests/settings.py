@@ -22,3 +22,5 @@ if DATABASES["default"]["ENGINE"] == "annotator.site.sqlite":
     # A file, as in production: several connections, real locks.
     DATABASES["default"]["TEST"] = {"NAME": VAR / "test.sqlite3"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Tests without Redis count in memory; those of limits in Redis say so.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotator.access import MANAGERS, STAFF
-from annotator.api.ranking import REFUSED, ErrorOutput, FlagsById, RankingOutput, RanksById, RatingsById
-from annotator.api.views import ProjectView, Refused
-from annotator.models import Comparison, GoldAnswer, Verdict
+from annotator.api.idempotency import idempotent
+from annotator.api.ranking import FlagsById, RankingOutput, RanksById, RatingsById
+from annotator.api.views import NewestFirst, ProjectView, Refused, given
+from annotator.models import Comparison, GoldAnswer, Scope, Verdict
 from annotator.quality import gold
 from annotator.ranking.adjudication import adjudicate, withdraw
 from annotator.ranking.judgments import Judgment, SubmitError
@@ -66,6 +69,8 @@ class QuestionOutput(serializers.Serializer[Any]):
 class ManagedComparison(ProjectView):
     """A view of one comparison for managers."""
 
+    tag = "comparisons"
+    scope = Scope.WRITE
     roles = MANAGERS
 
     def comparison(self) -> Comparison:
@@ -74,11 +79,11 @@ class ManagedComparison(ProjectView):
 
 
 class Adjudicate(ManagedComparison):
-    @extend_schema(request=DecisionInput, responses={200: RankingOutput, **REFUSED})
+    @extend_schema(request=DecisionInput, responses={200: RankingOutput})
     def post(self, request: Request, slug: str, comparison_id: int) -> Response:
         """Decide a comparison: my judgment stands in place of the annotators'."""
         row = self.comparison()
-        values = _valid(DecisionInput, request)
+        values = given(DecisionInput, request)
         key = values.pop("idempotency_key")
         try:
             ranking = adjudicate(
@@ -90,11 +95,11 @@ class Adjudicate(ManagedComparison):
 
 
 class Withdraw(ManagedComparison):
-    @extend_schema(request=WithdrawalInput, responses={200: RankingOutput, **REFUSED})
+    @extend_schema(request=WithdrawalInput, responses={200: RankingOutput})
     def post(self, request: Request, slug: str, comparison_id: int) -> Response:
         """Take the decision back: the annotators' judgments count again."""
         row = self.comparison()
-        key = _valid(WithdrawalInput, request)["idempotency_key"]
+        key = given(WithdrawalInput, request)["idempotency_key"]
         try:
             undone = withdraw(comparison=row, manager=self.person, idempotency_key=key)
         except SubmitError as error:
@@ -103,29 +108,41 @@ class Withdraw(ManagedComparison):
 
 
 class GoldMake(ManagedComparison):
-    @extend_schema(request=GoldInput, responses={201: GoldOutput, 400: ErrorOutput})
+    @extend_schema(request=GoldInput, responses={201: GoldOutput})
+    @idempotent
     def post(self, request: Request, slug: str, comparison_id: int) -> Response:
         """Make a gold question of a comparison's instructions; the comparison stays in the queue."""
         row = self.comparison()
         try:
-            answer = gold.make(row, by=self.person, **_valid(GoldInput, request))
+            answer = gold.make(row, by=self.person, **given(GoldInput, request))
         except gold.GoldError as error:
             raise Refused(error) from error
         return Response(GoldOutput(answer).data, status=201)
 
 
-class GoldList(ProjectView):
+class GoldList(ProjectView, ListAPIView[GoldAnswer]):
+    tag = "comparisons"
     roles = STAFF
+    queryset = GoldAnswer.objects.all()
+    serializer_class = QuestionOutput
+    pagination_class = NewestFirst
 
-    @extend_schema(responses=QuestionOutput(many=True))
-    def get(self, request: Request, slug: str) -> Response:
+    def get_queryset(self) -> QuerySet[GoldAnswer]:
+        return GoldAnswer.objects.filter(comparison__project=self.project).select_related("comparison")
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        return gold.questions(super().paginate_queryset(queryset) or [])
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The project's gold questions, newest first, retired ones too."""
-        return Response(QuestionOutput(gold.summary(self.project), many=True).data)
+        return super().get(request, *args, **kwargs)
 
 
 class GoldView(ProjectView):
     """A view of one gold question for managers."""
 
+    tag = "comparisons"
+    scope = Scope.WRITE
     roles = MANAGERS
 
     def answer(self) -> GoldAnswer:
@@ -149,9 +166,3 @@ class GoldBringBack(GoldView):
         answer = self.answer()
         gold.bring_back(answer)
         return Response(GoldOutput(answer).data)
-
-
-def _valid(form: type[serializers.Serializer[None]], request: Request) -> dict[str, Any]:
-    given = form(data=request.data)
-    given.is_valid(raise_exception=True)
-    return dict(given.validated_data)

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
-from rest_framework.pagination import CursorPagination
+from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotator import events
 from annotator.access import STAFF
-from annotator.api.views import ProjectView
+from annotator.api.idempotency import idempotent
+from annotator.api.views import NewestFirst, ProjectView, created, given
 from annotator.exports import jobs, sameness, writing
 from annotator.exports.checking import InvalidRequest
 from annotator.exports.formats import FORMATS
 from annotator.exports.recipe import Recipe
-from annotator.models import Export
+from annotator.models import Export, Scope
 from annotator.views.saved_exports import file_response, may_change
 
-
-class NewestFirst(CursorPagination):
-    ordering = "-id"
-    page_size = 50
+EXAMPLE = OpenApiExample(
+    "Preferences of two domains, as Parquet",
+    {
+        "name": "For the next run",
+        "recipe": {"format": "trl", "file_type": "parquet", "selection": {"domains": ["code", "writing"]}},
+    },
+    request_only=True,
+)
 
 
 class FileOutput(serializers.Serializer[Any]):
@@ -65,9 +73,31 @@ class ExportOutput(serializers.ModelSerializer[Export]):
         return None if found is None else found.is_same
 
 
-class ExportDownload(ProjectView):
+class FormatOutput(serializers.Serializer[Any]):
+    format = serializers.CharField()
+    url = serializers.URLField()
+
+
+class ExportsView(ProjectView):
+    """Who may read may have it made into a file: of a token that takes the scope `read`."""
+
+    tag = "exports"
+    scope = Scope.READ
     roles = STAFF
 
+
+class FormatList(ExportsView):
+    @extend_schema(responses=FormatOutput(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """The formats that the project's data can be had in, each with the address of everything at once."""
+        data = [
+            {"format": name, "url": request.build_absolute_uri(reverse("api-export", args=[slug, name]))}
+            for name in FORMATS
+        ]
+        return Response(FormatOutput(data, many=True).data)
+
+
+class ExportDownload(ExportsView):
     @extend_schema(
         operation_id="exports_download",
         parameters=[OpenApiParameter("format_name", str, OpenApiParameter.PATH, enum=list(FORMATS))],
@@ -79,39 +109,43 @@ class ExportDownload(ProjectView):
             blocks = writing.blocks(self.project, format=format_name)
         except writing.UnknownFormat as error:
             raise Http404(str(error)) from error
-        name = f'attachment; filename="{self.project.slug}-{format_name}.jsonl"'
+        name = f"{self.project.slug}-{format_name}.jsonl"
+        events.record(self.project, self.person, "exported", name)
         return StreamingHttpResponse(
-            blocks, content_type="application/jsonl", headers={"Content-Disposition": name}
+            blocks,
+            content_type="application/jsonl",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
 
-class ExportList(ProjectView):
-    roles = STAFF
+class ExportList(ExportsView, ListAPIView[Export]):
+    queryset = Export.objects.all()
+    serializer_class = ExportOutput
+    pagination_class = NewestFirst
 
-    @extend_schema(responses=ExportOutput(many=True), operation_id="exports_list")
-    def get(self, request: Request, slug: str) -> Response:
+    def get_queryset(self) -> QuerySet[Export]:
+        return Export.objects.filter(project=self.project).select_related("repeats")
+
+    @extend_schema(operation_id="exports_list")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The project's saved exports, the newest first."""
-        pages = NewestFirst()
-        found = pages.paginate_queryset(self.project.exports.select_related("repeats"), request, view=self)
-        return pages.get_paginated_response(ExportOutput(found, many=True).data)
+        return super().get(request, *args, **kwargs)
 
-    @extend_schema(request=ExportInput, responses={201: ExportOutput})
+    @extend_schema(request=ExportInput, responses={201: ExportOutput}, examples=[EXAMPLE])
+    @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Ask for an export of the project as it is now; a worker makes it."""
-        given = ExportInput(data=request.data)
-        given.is_valid(raise_exception=True)
+        values = given(ExportInput, request)
         try:
-            recipe = Recipe.from_json(given.validated_data["recipe"])
+            recipe = Recipe.from_json(values["recipe"])
         except InvalidRequest as problem:
             raise ValidationError({problem.field: [problem.message]}) from problem
-        export = jobs.create(
-            project=self.project, recipe=recipe, user=self.person, name=given.validated_data["name"]
-        )
-        return Response(ExportOutput(export).data, status=201)
+        export = jobs.create(project=self.project, recipe=recipe, user=self.person, name=values["name"])
+        return created(ExportOutput(export).data, reverse("api-saved-export", args=[slug, export.pk]))
 
 
-class SavedExportView(ProjectView):
-    roles = STAFF
+class SavedExportView(ExportsView):
+    """A view of one saved export."""
 
     def export(self) -> Export:
         rows = self.project.exports.select_related("repeats")
@@ -141,6 +175,7 @@ class ExportDetail(SavedExportView):
 
 class ExportRepeat(SavedExportView):
     @extend_schema(request=None, responses={201: ExportOutput})
+    @idempotent
     def post(self, request: Request, slug: str, export_id: int) -> Response:
         """Make an export again: the same bytes, but for what was withdrawn since."""
         return Response(ExportOutput(jobs.repeat(self.export(), self.person)).data, status=201)

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotator.access import MANAGERS
-from annotator.api.views import ById, ProjectView
-from annotator.models import Note
+from annotator.api.views import ById, ProjectView, asked, given
+from annotator.models import Note, Scope
 
 
 class NoteOutput(serializers.ModelSerializer[Note]):
@@ -36,16 +36,15 @@ class DoneInput(serializers.Serializer[None]):
 
 
 class NoteList(ProjectView, ListAPIView[Note]):
+    tag = "notes"
     roles = MANAGERS
     queryset = Note.objects.all()
     serializer_class = NoteOutput
     pagination_class = ById
 
     def get_queryset(self) -> QuerySet[Note]:
-        wanted = NoteFilter(data=self.request.query_params)
-        wanted.is_valid(raise_exception=True)
         notes: QuerySet[Note] = self.project.notes.select_related("author", "done_by")
-        done = wanted.validated_data["done"]
+        done = asked(NoteFilter, self.request)["done"]
         return notes if done is None else notes.filter(done_at__isnull=not done)
 
     @extend_schema(parameters=[NoteFilter])
@@ -55,15 +54,15 @@ class NoteList(ProjectView, ListAPIView[Note]):
 
 
 class NoteDone(ProjectView):
+    tag = "notes"
+    scope = Scope.WRITE
     roles = MANAGERS
 
     @extend_schema(request=DoneInput, responses=NoteOutput)
     def post(self, request: Request, slug: str, note_id: int) -> Response:
         """Mark a note as done, or open it again."""
         note = get_object_or_404(self.project.notes.select_related("author", "done_by"), pk=note_id)
-        given = DoneInput(data=request.data)
-        given.is_valid(raise_exception=True)
-        is_done = given.validated_data["is_done"]
+        is_done = given(DoneInput, request)["is_done"]
         note.done_at = timezone.now() if is_done else None
         note.done_by = self.person if is_done else None
         note.save(update_fields=["done_at", "done_by"])

@@ -13,10 +13,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotator import pausing
 from annotator.access import JUDGES
-from annotator.api.views import ProjectView, Refused
-from annotator.models import Assignment, Completion, Ranking, Verdict
-from annotator.quality import watch
+from annotator.api.views import ProjectView, Refused, given
+from annotator.models import Assignment, Completion, Ranking, Scope, Verdict
 from annotator.ranking import leases, queue
 from annotator.ranking.judgments import Judgment, SubmitError
 from annotator.ranking.submit import feedback, skip, submit, undo
@@ -160,20 +160,16 @@ class UndoInput(serializers.Serializer[None]):
     idempotency_key = serializers.CharField(max_length=64)
 
 
-class ErrorOutput(serializers.Serializer[Any]):
-    detail = serializers.CharField()
-
-
 # Made once: a serializer copies all of its fields for each new instance, and these hold no request's data.
 _CLAIM, _JUDGMENT = ClaimInput(), JudgmentInput()
 _ASSIGNMENT, _RANKING = AssignmentOutput(), RankingOutput()
-
-REFUSED = {400: ErrorOutput, 409: OpenApiResponse(ErrorOutput, "Judged by others, or not yours any more")}
 
 
 class JudgingView(ProjectView):
     """A view for those who judge in the project."""
 
+    tag = "judging"
+    scope = Scope.RANK
     roles = JUDGES
 
     def assignment(self, pk: int) -> Assignment:
@@ -195,13 +191,13 @@ class Claim(JudgingView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """My next comparison."""
-        given = _CLAIM.run_validation(request.data)
-        if self.membership is not None and self.membership.paused_at is not None:
-            raise PermissionDenied(watch.reason(self.membership))
+        values = _CLAIM.run_validation(request.data)
+        if why := pausing.why(self.project, self.membership):
+            raise PermissionDenied(why)
         assignment = queue.claim_next(
             annotator=self.person,
             project=self.project,
-            holding=given["holding"],
+            holding=values["holding"],
             membership=self.membership,
         )
         if assignment is None:
@@ -213,13 +209,12 @@ class Renew(JudgingView):
     @extend_schema(request=RenewInput, responses=LeaseOutput)
     def post(self, request: Request, slug: str) -> Response:
         """Keep my hold on a comparison."""
-        given = RenewInput(data=request.data)
-        given.is_valid(raise_exception=True)
-        return Response({"is_yours": queue.renew(self.assignment(given.validated_data["assignment"]))})
+        values = given(RenewInput, request)
+        return Response({"is_yours": queue.renew(self.assignment(values["assignment"]))})
 
 
 class Submit(JudgingView):
-    @extend_schema(request=JudgmentInput, responses={200: RankingOutput, **REFUSED})
+    @extend_schema(request=JudgmentInput, responses={200: RankingOutput})
     def post(self, request: Request, slug: str) -> Response:
         """Store my judgment."""
         values = dict(_JUDGMENT.run_validation(request.data))
@@ -233,15 +228,14 @@ class Submit(JudgingView):
 
 
 class Skip(JudgingView):
-    @extend_schema(request=SkipInput, responses={204: None, **REFUSED})
+    @extend_schema(request=SkipInput, responses={204: None})
     def post(self, request: Request, slug: str) -> Response:
         """Leave a comparison to others."""
-        given = SkipInput(data=request.data)
-        given.is_valid(raise_exception=True)
+        values = given(SkipInput, request)
         try:
             skip(
-                assignment=self.assignment(given.validated_data["assignment"]),
-                reason=given.validated_data["reason"],
+                assignment=self.assignment(values["assignment"]),
+                reason=values["reason"],
             )
         except SubmitError as error:
             raise Refused(error) from error
@@ -249,18 +243,17 @@ class Skip(JudgingView):
 
 
 class Undo(JudgingView):
-    @extend_schema(request=UndoInput, responses={200: RankingOutput, **REFUSED})
+    @extend_schema(request=UndoInput, responses={200: RankingOutput})
     def post(self, request: Request, slug: str) -> Response:
         """Take my judgment back; the comparison comes to me again."""
-        given = UndoInput(data=request.data)
-        given.is_valid(raise_exception=True)
+        values = given(UndoInput, request)
         mine = Ranking.objects.filter(annotator=self.person, comparison__project=self.project)
-        ranking = get_object_or_404(mine, pk=given.validated_data["ranking"])
+        ranking = get_object_or_404(mine, pk=values["ranking"])
         try:
             undone = undo(
                 annotator=self.person,
                 ranking=ranking,
-                idempotency_key=given.validated_data["idempotency_key"],
+                idempotency_key=values["idempotency_key"],
             )
         except SubmitError as error:
             raise Refused(error) from error

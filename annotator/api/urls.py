@@ -1,12 +1,38 @@
-"""URLs of the API, its OpenAPI schema, and the pages that show it."""
+"""URLs of the API, its OpenAPI schema, and the pages that show it. The model side has its own."""
 
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.negotiation import DefaultContentNegotiation
 
-from annotator.api import deciding, exports, notes, projects, ranking
+from annotator.api import (
+    comparisons,
+    deciding,
+    exports,
+    imports,
+    me,
+    members,
+    notes,
+    projects,
+    prompts,
+    ranking,
+    rankings,
+    webhooks,
+)
+
+PROJECT = "projects/<slug:slug>/"
+WEBHOOK = PROJECT + "webhooks/<int:webhook_id>/"
+IMPORT = PROJECT + "imports/<int:import_id>/"
+EXPORT = PROJECT + "exports/<int:export_id>/"
+COMPARISON = PROJECT + "comparisons/<int:comparison_id>/"
 
 urlpatterns = [
-    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("", me.Start.as_view(), name="api-start"),
+    path("me/", me.Me.as_view(), name="api-me"),
+    path(
+        "schema/",
+        SpectacularAPIView.as_view(content_negotiation_class=DefaultContentNegotiation),
+        name="api-schema",
+    ),
     path(
         "docs/",
         # The split view, and a template without inline style: the Content-Security-Policy allows neither.
@@ -14,67 +40,70 @@ urlpatterns = [
         name="api-docs",
     ),
     path("projects/", projects.ProjectList.as_view(), name="api-projects"),
-    path("projects/<slug:slug>/", projects.ProjectDetail.as_view(), name="api-project"),
-    path("projects/<slug:slug>/prompts/", projects.PromptList.as_view(), name="api-prompts"),
-    path("projects/<slug:slug>/prompts/<int:prompt_id>/", projects.PromptDetail.as_view(), name="api-prompt"),
-    path("projects/<slug:slug>/comparisons/", projects.ComparisonList.as_view(), name="api-comparisons"),
+    path(PROJECT, projects.ProjectDetail.as_view(), name="api-project"),
+    path(PROJECT + "settings/", projects.ProjectSettings.as_view(), name="api-settings"),
+    path(PROJECT + "guidelines/", projects.GuidelineList.as_view(), name="api-guidelines"),
+    path(PROJECT + "progress/", projects.Progress.as_view(), name="api-progress"),
+    path(PROJECT + "quality/", projects.Quality.as_view(), name="api-quality"),
+    path(PROJECT + "events/", projects.EventList.as_view(), name="api-events"),
+    path(PROJECT + "prompts/", prompts.PromptList.as_view(), name="api-prompts"),
+    path(PROJECT + "prompts/bulk/", prompts.PromptBulk.as_view(), name="api-prompts-bulk"),
+    path(PROJECT + "prompts/<int:prompt_id>/", prompts.PromptDetail.as_view(), name="api-prompt"),
+    path(PROJECT + "prompts/<int:prompt_id>/image/", prompts.PromptImage.as_view(), name="api-prompt-image"),
+    path(PROJECT + "completions/", prompts.CompletionList.as_view(), name="api-completions"),
+    path(PROJECT + "imports/", imports.ImportList.as_view(), name="api-imports"),
+    path(IMPORT, imports.ImportDetail.as_view(), name="api-import"),
+    path(IMPORT + "report/", imports.ImportReport.as_view(), name="api-import-report"),
+    path(IMPORT + "rejects/", imports.ImportRejects.as_view(), name="api-import-rejects"),
+    path(IMPORT + "inspect/", imports.ImportInspect.as_view(), name="api-import-inspect"),
+    path(IMPORT + "start/", imports.ImportStart.as_view(), name="api-import-start"),
+    path(IMPORT + "cancel/", imports.ImportCancel.as_view(), name="api-import-cancel"),
+    path(IMPORT + "undo/", imports.ImportUndo.as_view(), name="api-import-undo"),
+    path(PROJECT + "comparisons/", comparisons.ComparisonList.as_view(), name="api-comparisons"),
+    path(COMPARISON, comparisons.ComparisonDetail.as_view(), name="api-comparison"),
+    path(COMPARISON + "close/", comparisons.ComparisonClose.as_view(), name="api-comparison-close"),
+    path(COMPARISON + "open/", comparisons.ComparisonOpen.as_view(), name="api-comparison-open"),
+    path(COMPARISON + "adjudicate/", deciding.Adjudicate.as_view(), name="api-adjudicate"),
+    path(COMPARISON + "withdraw/", deciding.Withdraw.as_view(), name="api-withdraw"),
+    path(COMPARISON + "gold/", deciding.GoldMake.as_view(), name="api-gold-make"),
+    path(PROJECT + "rankings/", rankings.RankingList.as_view(), name="api-rankings"),
+    path(PROJECT + "gold/", deciding.GoldList.as_view(), name="api-gold"),
+    path(PROJECT + "gold/<int:comparison_id>/retire/", deciding.GoldRetire.as_view(), name="api-gold-retire"),
     path(
-        "projects/<slug:slug>/comparisons/<int:comparison_id>/adjudicate/",
-        deciding.Adjudicate.as_view(),
-        name="api-adjudicate",
-    ),
-    path(
-        "projects/<slug:slug>/comparisons/<int:comparison_id>/withdraw/",
-        deciding.Withdraw.as_view(),
-        name="api-withdraw",
-    ),
-    path(
-        "projects/<slug:slug>/comparisons/<int:comparison_id>/gold/",
-        deciding.GoldMake.as_view(),
-        name="api-gold-make",
-    ),
-    path("projects/<slug:slug>/gold/", deciding.GoldList.as_view(), name="api-gold"),
-    path(
-        "projects/<slug:slug>/gold/<int:comparison_id>/retire/",
-        deciding.GoldRetire.as_view(),
-        name="api-gold-retire",
-    ),
-    path(
-        "projects/<slug:slug>/gold/<int:comparison_id>/bring-back/",
+        PROJECT + "gold/<int:comparison_id>/bring-back/",
         deciding.GoldBringBack.as_view(),
         name="api-gold-bring-back",
     ),
-    path("projects/<slug:slug>/notes/", notes.NoteList.as_view(), name="api-notes"),
-    path("projects/<slug:slug>/notes/<int:note_id>/done/", notes.NoteDone.as_view(), name="api-note-done"),
-    path("projects/<slug:slug>/claim/", ranking.Claim.as_view(), name="api-claim"),
-    path("projects/<slug:slug>/renew/", ranking.Renew.as_view(), name="api-renew"),
-    path("projects/<slug:slug>/submit/", ranking.Submit.as_view(), name="api-submit"),
-    path("projects/<slug:slug>/skip/", ranking.Skip.as_view(), name="api-skip"),
-    path("projects/<slug:slug>/undo/", ranking.Undo.as_view(), name="api-undo"),
-    path("projects/<slug:slug>/exports/", exports.ExportList.as_view(), name="api-exports"),
+    path(PROJECT + "members/", members.MemberList.as_view(), name="api-members"),
+    path(PROJECT + "members/<int:member_id>/", members.MemberDetail.as_view(), name="api-member"),
+    path(PROJECT + "invitations/", members.InvitationList.as_view(), name="api-invitations"),
     path(
-        "projects/<slug:slug>/exports/<int:export_id>/",
-        exports.ExportDetail.as_view(),
-        name="api-saved-export",
+        PROJECT + "invitations/<int:invitation_id>/revoke/",
+        members.InvitationRevoke.as_view(),
+        name="api-invitation-revoke",
     ),
+    path(PROJECT + "notes/", notes.NoteList.as_view(), name="api-notes"),
+    path(PROJECT + "notes/<int:note_id>/done/", notes.NoteDone.as_view(), name="api-note-done"),
+    path(PROJECT + "claim/", ranking.Claim.as_view(), name="api-claim"),
+    path(PROJECT + "renew/", ranking.Renew.as_view(), name="api-renew"),
+    path(PROJECT + "submit/", ranking.Submit.as_view(), name="api-submit"),
+    path(PROJECT + "skip/", ranking.Skip.as_view(), name="api-skip"),
+    path(PROJECT + "undo/", ranking.Undo.as_view(), name="api-undo"),
+    path(PROJECT + "webhooks/", webhooks.WebhookList.as_view(), name="api-webhooks"),
+    path(WEBHOOK, webhooks.WebhookDetail.as_view(), name="api-webhook"),
+    path(WEBHOOK + "rotate/", webhooks.WebhookRotate.as_view(), name="api-webhook-rotate"),
+    path(WEBHOOK + "test/", webhooks.WebhookTest.as_view(), name="api-webhook-test"),
+    path(WEBHOOK + "deliveries/", webhooks.DeliveryList.as_view(), name="api-deliveries"),
     path(
-        "projects/<slug:slug>/exports/<int:export_id>/repeat/",
-        exports.ExportRepeat.as_view(),
-        name="api-export-repeat",
+        WEBHOOK + "deliveries/<int:delivery_id>/again/",
+        webhooks.DeliveryAgain.as_view(),
+        name="api-delivery-again",
     ),
-    path(
-        "projects/<slug:slug>/exports/<int:export_id>/cancel/",
-        exports.ExportCancel.as_view(),
-        name="api-export-cancel",
-    ),
-    path(
-        "projects/<slug:slug>/exports/<int:export_id>/files/<path:name>",
-        exports.ExportFile.as_view(),
-        name="api-export-file",
-    ),
-    path(
-        "projects/<slug:slug>/exports/<slug:format_name>/",
-        exports.ExportDownload.as_view(),
-        name="api-export",
-    ),
+    path(PROJECT + "exports/", exports.ExportList.as_view(), name="api-exports"),
+    path(PROJECT + "exports/formats/", exports.FormatList.as_view(), name="api-export-formats"),
+    path(EXPORT, exports.ExportDetail.as_view(), name="api-saved-export"),
+    path(EXPORT + "repeat/", exports.ExportRepeat.as_view(), name="api-export-repeat"),
+    path(EXPORT + "cancel/", exports.ExportCancel.as_view(), name="api-export-cancel"),
+    path(EXPORT + "files/<path:name>", exports.ExportFile.as_view(), name="api-export-file"),
+    path(PROJECT + "exports/<slug:format_name>/", exports.ExportDownload.as_view(), name="api-export"),
 ]

@@ -1,5 +1,6 @@
 """The domain, in the field's words (people, prompts, comparisons, rankings)."""
 
+from annotator.models.audit import AppendOnly, AuditEntry
 from annotator.models.comparisons import Assignment, Comparison, Slot
 from annotator.models.consent import Withdrawal
 from annotator.models.events import Event
@@ -9,9 +10,13 @@ from annotator.models.projects import GoldFeedback, Guideline, Project, Response
 from annotator.models.prompts import Completion, Domain, Prompt, PromptImport, hash_text
 from annotator.models.quality import GoldAnswer, Note, QualityReport
 from annotator.models.rankings import Ranking, Verdict
+from annotator.models.tokens import Scope, StoredAnswer, Token
+from annotator.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
 __all__ = [
+    "AppendOnly",
     "Assignment",
+    "AuditEntry",
     "Comparison",
     "Completion",
     "Domain",
@@ -31,10 +36,16 @@ __all__ = [
     "Ranking",
     "ResponseFormat",
     "Role",
+    "Scope",
     "SelectionStrategy",
     "Slot",
+    "StoredAnswer",
+    "Token",
     "User",
     "Verdict",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
     "Withdrawal",
     "hash_text",
 ]

@@ -121,6 +121,12 @@ class Comparison(models.Model):
                     judgments_taken__lt=models.F("judgments_wanted"),
                 ),
             ),
+            # For the admin.
+            models.Index(fields=["rule", "-id"], name="comparison_by_rule"),
+            models.Index(fields=["-id"], name="comparison_closed", condition=models.Q(is_closed=True)),
+            models.Index(
+                fields=["-id"], name="comparison_adjudicated", condition=models.Q(is_adjudicated=True)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -176,6 +182,12 @@ class Assignment(models.Model):
                 fields=["leased_until"], name="assignment_lease_end", condition=models.Q(state="leased")
             ),
             models.Index(fields=["annotator", "state", "-id"], name="assignment_of_annotator"),
+            # For the admin: those that came to nothing, which are few.
+            models.Index(
+                fields=["state", "-id"],
+                name="assignment_come_to_nothing",
+                condition=~models.Q(state="leased") & ~models.Q(state="submitted"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -18,7 +18,10 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["project", "-id"], name="event_of_project")]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="event_of_project"),
+            models.Index(fields=["verb", "-id"], name="event_by_verb"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verb} {self.subject}"

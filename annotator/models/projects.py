@@ -115,6 +115,9 @@ class Project(models.Model):
         blank=True,
         help_text=_("The generator's base: an embedded model, a folder or a .gguf file. Empty: the site's."),
     )
+    paused_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since then nobody is given comparisons."
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )

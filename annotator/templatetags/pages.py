@@ -37,7 +37,7 @@ NAVIGATION = [
     ("exports", gettext_lazy("Exports"), STAFF, ("export",)),
     ("notes", gettext_lazy("Notes"), MANAGERS, ()),
     ("members", gettext_lazy("Members"), MANAGERS, ("member", "invite")),
-    ("settings", gettext_lazy("Settings"), MANAGERS, ()),
+    ("settings", gettext_lazy("Settings"), MANAGERS, ("webhooks", "webhook", "webhook-change")),
 ]
 
 FLAGS = {

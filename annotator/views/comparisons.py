@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from annotator import audit
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.models import Comparison
 from annotator.ranking.disagreement import NEWEST, Disagreement, disagreements
@@ -64,6 +65,7 @@ def comparison_close(request: PersonRequest, slug: str, comparison_id: int) -> H
     row = get_object_or_404(project.comparisons, pk=comparison_id)
     closes = "open" not in request.POST
     Comparison.objects.filter(pk=row.pk).update(is_closed=closes)
+    audit.record("closed" if closes else "reopened", project=project, target=row)
     messages.success(request, _("Taken out of the queue.") if closes else _("Back in the queue."))
     return redirect("comparison", project.slug, row.pk)
 

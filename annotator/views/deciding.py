@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from annotator import audit
 from annotator.access import MANAGERS, STAFF, has_role, project_for
 from annotator.models import Comparison, GoldAnswer, Project
 from annotator.order_forms import DecisionForm, GoldForm
@@ -92,6 +93,7 @@ def comparison_gold(request: PersonRequest, slug: str, comparison_id: int) -> Ht
     except gold_questions.GoldError as error:
         form.add_error(None, str(error))
         return render_page(request, project, row, gold_form=form)
+    audit.record("made a gold question of", project=project, target=row)
     messages.success(request, _("Made a gold question. It is asked from now on."))
     return redirect("gold", project.slug)
 
@@ -115,7 +117,9 @@ def gold_retire(request: PersonRequest, slug: str, comparison_id: int) -> HttpRe
     project = project_for(request.user, slug, *MANAGERS)
     answers = GoldAnswer.objects.filter(comparison__project=project).select_related("comparison")
     answer = get_object_or_404(answers, comparison=comparison_id)
-    if "back" in request.POST:
+    back = "back" in request.POST
+    audit.record("asks again" if back else "asks no more", project=project, target=answer.comparison)
+    if back:
         gold_questions.bring_back(answer)
         messages.success(request, _("The question is asked again."))
     else:

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from annotator import pausing
 from annotator.access import JUDGES, may_create_projects
 from annotator.models import Membership, Project, Role, User
 from annotator.quality import progress
@@ -29,8 +30,9 @@ class Queue:
         return self.membership is None or self.membership.role in JUDGES
 
     @property
-    def is_paused(self) -> bool:
-        return self.membership is not None and self.membership.paused_at is not None
+    def why_paused(self) -> str:
+        """Empty where nothing is paused."""
+        return pausing.why(self.project, self.membership)
 
     @property
     def may_manage(self) -> bool:

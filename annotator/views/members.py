@@ -12,13 +12,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotator import consent, events, invitations
+from annotator import consent, invitations, membership
 from annotator.access import MANAGERS, project_for
 from annotator.account_forms import InvitationForm, PauseForm
 from annotator.forms import MemberForm
-from annotator.models import Assignment, Event, Invitation, Membership, Project, Ranking, Role, Withdrawal
+from annotator.models import Event, Invitation, Membership, Project, Ranking, Role, Withdrawal
 from annotator.quality import watch
-from annotator.ranking import queue
 from annotator.requests import PersonRequest
 
 PER_PAGE = 50
@@ -32,8 +31,7 @@ def members(request: PersonRequest, slug: str) -> HttpResponse:
     form = MemberForm(request.POST or None, project=project)
     if form.is_valid():
         user, role = form.cleaned_data["username"], form.cleaned_data["role"]
-        Membership.objects.create(project=project, user=user, role=role)
-        events.record(project, request.user, "added", user.username)
+        membership.add(project=project, user=user, role=role, by=request.user)
         messages.success(request, _("%(name)s has joined the project.") % {"name": user.username})
         return redirect("members", project.slug)
     return members_page(request, project, form=form, status=400 if form.errors else 200)
@@ -131,13 +129,11 @@ def member_change(request: PersonRequest, slug: str, member_id: int) -> HttpResp
     elif "lift" in request.POST:
         watch.lift(member, request.user)
     elif request.POST.get("role") in Role.values:
-        role = request.POST["role"]
-        if role != Role.MANAGER and is_last_manager(project, member):
+        try:
+            membership.change_role(member, Role(request.POST["role"]), request.user)
+        except membership.LastManager:
             messages.error(request, _("A project needs a manager. Make somebody else one first."))
             return redirect("members", project.slug)
-        member.role = role
-        member.save(update_fields=["role"])
-        events.record(project, request.user, "changed", member.user.username)
     messages.success(request, _("Saved."))
     return redirect("members", project.slug)
 
@@ -148,13 +144,12 @@ def member_change(request: PersonRequest, slug: str, member_id: int) -> HttpResp
 def member_remove(request: PersonRequest, slug: str, member_id: int) -> HttpResponse:
     """Take a member out. What they judged stays."""
     project = project_for(request.user, slug, *MANAGERS)
-    member = get_object_or_404(project.memberships.select_related("user"), pk=member_id)
-    if is_last_manager(project, member):
+    member = get_object_or_404(project.memberships.select_related("user", "project"), pk=member_id)
+    try:
+        membership.remove(member, request.user)
+    except membership.LastManager:
         messages.error(request, _("A project needs a manager. Make somebody else one first."))
         return redirect("members", project.slug)
-    _release_leases(project, member)
-    member.delete()
-    events.record(project, request.user, "removed", member.user.username)
     messages.success(
         request, _("%(name)s has left the project. Their judgments stay.") % {"name": member.user.username}
     )
@@ -163,21 +158,8 @@ def member_remove(request: PersonRequest, slug: str, member_id: int) -> HttpResp
     return redirect("home") if member.user == request.user else redirect("members", project.slug)
 
 
-def is_last_manager(project: Project, member: Membership) -> bool:
-    managers = project.memberships.filter(role=Role.MANAGER)
-    return member.role == Role.MANAGER and not managers.exclude(pk=member.pk).exists()
-
-
 def _judged(project: Project, user_ids: list[int]) -> dict[int, int]:
     """How many live judgments each of these people has given in the project."""
     rows = Ranking.objects.live().filter(comparison__project=project, annotator__in=user_ids)
     counted = rows.order_by().values_list("annotator").annotate(count=Count("pk"))
     return dict(counted)
-
-
-def _release_leases(project: Project, member: Membership) -> None:
-    held = Assignment.objects.filter(
-        annotator=member.user, comparison__project=project, state=Assignment.State.LEASED
-    )
-    for assignment in held:
-        queue.release(assignment)

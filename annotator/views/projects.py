@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from annotator import events
+from annotator import audit, events
 from annotator.access import MANAGERS, has_role, may_create_projects, project_for
 from annotator.models import Project, ResponseFormat
 from annotator.project_form import ProjectForm
@@ -28,7 +28,7 @@ def project_create(request: PersonRequest) -> HttpResponse:
     form = ProjectForm(request.POST or None, initial=initial)
     if form.is_valid():
         project = form.save_as(request.user)
-        events.record(project, request.user, "created the project", project.name)
+        events.record(project, request.user, "created the project", project.name, target=project)
         messages.success(request, _("“%(name)s” is there. Now bring tasks in.") % {"name": project.name})
         return redirect("import", project.slug)
     status = 400 if form.errors else 200
@@ -43,8 +43,12 @@ def settings(request: PersonRequest, slug: str) -> HttpResponse:
     form = ProjectForm(request.POST or None, instance=Project.objects.get(pk=project.pk))
     if form.is_valid():
         if form.has_changed():
+            changes = audit.changes_of(form)
             form.save_as(request.user)
-            events.record(project, request.user, "changed the settings", ", ".join(form.changed_data))
+            changed = ", ".join(form.changed_data)
+            events.record(
+                project, request.user, "changed the settings", changed, target=project, changes=changes
+            )
         messages.success(request, _("Saved."))
         return redirect("settings", project.slug)
     context = {

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from annotator import audit
 from annotator.access import MANAGERS, STAFF, has_role, project_for
 from annotator.models import Project, QualityReport, Ranking
 from annotator.plots import as_json
@@ -108,7 +109,9 @@ def quality_csv(request: PersonRequest, slug: str, table: str) -> HttpResponse:
         rows = tables.annotators_table(tables.annotators(project, report, _today(project), request.user))
     elif report:
         rows = getattr(tables, f"{table}_table")(report.figures)
-    return csv_file(rows, name=f"{project.slug}-{table}.csv")
+    name = f"{project.slug}-{table}.csv"
+    audit.record("downloaded", project=project, name=name)
+    return csv_file(rows, name=name)
 
 
 def _frame(request: PersonRequest, project: Project) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from annotator import pausing
 from annotator.access import JUDGES, entry, project_for
 from annotator.models import Assignment, Membership, Project, Ranking
-from annotator.quality import progress, watch
+from annotator.quality import progress
 from annotator.ranking import dealing, queue, submit
 from annotator.ranking.judgments import LeaseLost, SubmitError
 from annotator.requests import PersonRequest
@@ -30,8 +31,8 @@ MOST_HELD = 200
 @login_required
 def rank(request: PersonRequest, slug: str) -> HttpResponse:
     project, membership = entry(request.user, slug, *JUDGES)
-    if membership is not None and membership.paused_at is not None:
-        return render(request, "annotator/paused.html", {"project": project, "membership": membership})
+    if why := pausing.why(project, membership):
+        return render(request, "annotator/paused.html", {"project": project, "why": why})
     assignment = queue.claim_next(annotator=request.user, project=project, membership=membership)
     mine = Ranking.objects.filter(annotator=request.user, comparison__project=project)
     last = mine.live().last()
@@ -56,7 +57,7 @@ def rank_next(request: PersonRequest, slug: str) -> HttpResponse:
     """The next comparison as HTML, beside those that the page holds already.
 
     204 if there is none, with Retry-After where only others are asked just now; 409 with the reason if this
-    person is paused.
+    person or the whole project is paused.
     """
     project, membership = entry(request.user, slug, *JUDGES)
     try:
@@ -70,8 +71,8 @@ def rank_next(request: PersonRequest, slug: str) -> HttpResponse:
         return HttpResponse(judging.fragment(request, assignment, qualification=_qualification(membership)))
     if membership is not None:
         membership.refresh_from_db()  # the answers just given may have ended the qualification round
-        if membership.paused_at is not None:
-            return judging.problem(watch.reason(membership), 409, paused=True)
+    if why := pausing.why(project, membership):
+        return judging.problem(why, 409, paused=True)
     return HttpResponse(status=204, headers=queue.why_nothing(request.user, project, membership))
 
 

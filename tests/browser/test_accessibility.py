@@ -8,12 +8,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from annotator.models import Note, Role
+from annotator import tokens
+from annotator.models import Note, Role, Scope
 from annotator.prompts import images, importing
 from annotator.quality import gold
 from annotator.ranking.adjudication import adjudicate
 from annotator.ranking.judgments import Judgment
 from annotator.ranking.submit import undo
+from annotator.webhooks import keeping
 from rlhf import promotion, runs
 from rlhf.models import Checkpoint, Evaluation, Run
 from tests.factories import (
@@ -38,6 +40,7 @@ PAGES = [
     "/account/",
     "/account/judgments/",
     "/account/password/",
+    "/account/tokens/",
     "/join/nowhere/",
     *(
         f"/projects/support/{name}"
@@ -70,6 +73,8 @@ PAGES = [
             "quality/gold/",
             "exports/",
             "settings/",
+            "settings/webhooks/",
+            "settings/webhooks/{webhook}/",
             "runs/",
             "runs/start/generation/",
             "models/",
@@ -87,7 +92,7 @@ PAGES = [
 
 
 @pytest.fixture
-def numbers(project, alice, bob, carol):
+def numbers(project, alice, bob, carol, settings):
     """A project with something on every page, and one that ranks four; alice has a role in both."""
     make_guideline(
         project, "Prefer **clear** ones.\n\n1. First\n2. Second\n\n| a | b |\n|---|---|\n| 1 | 2 |"
@@ -125,7 +130,14 @@ def numbers(project, alice, bob, carol):
     for done_at in (None, prompt.created_at):
         Note.objects.create(project=project, author=bob, text="Unclear.", comparison=decided, done_at=done_at)
     members = dict(project.memberships.values_list("user__username", "pk"))
+    settings.WEBHOOK_HOSTS = ["hooks.example.org"]
+    webhook, _ = keeping.make(
+        project=project, url="https://hooks.example.org/", wanted=["run.finished"], by=alice
+    )
+    keeping.test(webhook)
+    tokens.make(owner=alice, name="Training", scopes=[Scope.READ, Scope.SCORE])
     return {
+        "webhook": webhook.pk,
         "reward": rewarded(project, bob, machine).run_id,
         "evaluation": evaluated(project, alice).run_id,
         "unevaluated": make_policy(project, "dpo 2").pk,

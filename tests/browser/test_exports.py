@@ -24,6 +24,8 @@ LOOKS = pytest.mark.parametrize("look", [{}, {"dark": True}, {"phone": True}], i
 @pytest.fixture
 def judged(project, bob, settings, tmp_path):
     """Three pairs that bob judged, one in Chinese."""
+    project.held_out_share = 0
+    project.save()
     settings.EXPORTS_DIR = tmp_path / "exports"
     settings.EXPORT_KEEP_FREE_BYTES = 0
     for language in ("en", "en", "zh-hans"):

@@ -7,15 +7,27 @@ still decides: what writes outside a transaction, or without this backend, is as
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
+from django.db.backends.sqlite3.operations import DatabaseOperations as BaseOperations
 
+from annotator.audit_guard import SQLITE_DOWN
 from annotator.site.sqlite.queue import WriteQueue, queue_at
+
+
+class DatabaseOperations(BaseOperations):
+    def sql_flush(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Emptying the whole database empties the audit log too: its guard is put up again afterwards."""
+        statements: list[str] = super().sql_flush(*args, **kwargs)
+        return [*SQLITE_DOWN, *statements] if statements else []
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection that waits in the queue `<database>-queue`; one to a database in memory does not."""
 
+    ops_class = DatabaseOperations
     _turn: WriteQueue | None = None
 
     def _start_transaction_under_autocommit(self) -> None:

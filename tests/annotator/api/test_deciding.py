@@ -67,7 +67,7 @@ def test_a_decision_that_is_none_stores_nothing(call, disputed, wrong):
 
 
 def test_a_gold_question_is_made_listed_retired_and_brought_back(call, disputed, bob):
-    assert call("gold/").json() == []
+    assert call("gold/").json()["results"] == []
     data = {"ranks": order(disputed), "explanation": "It is clearer."}
     made = call(f"comparisons/{disputed.pk}/gold/", data)
     assert made.status_code == 201
@@ -82,7 +82,7 @@ def test_a_gold_question_is_made_listed_retired_and_brought_back(call, disputed,
         False,
     )
     Ranking.objects.filter(annotator=bob).update(comparison=answer.comparison, gold_score=0.5)
-    assert call("gold/").json() == [{"question": shown, "asked": 1, "mean": 0.5}]
+    assert call("gold/").json()["results"] == [{"question": shown, "asked": 1, "mean": 0.5}]
     twice = call(f"comparisons/{disputed.pk}/gold/", data)
     assert (twice.status_code, twice.json()["detail"]) == (
         400,
@@ -147,7 +147,7 @@ def test_rows_of_another_project_are_not_found(call, bob):
         assert call(path, {}).status_code == 404
     note.refresh_from_db()
     assert note.done_at is None
-    assert call("gold/").json() == [] and call("notes/").json()["results"] == []
+    assert call("gold/").json()["results"] == [] and call("notes/").json()["results"] == []
 
 
 def test_a_task_says_where_its_image_is(call, project):

@@ -71,7 +71,7 @@ def test_again(api, project, bob):
 def test_a_wrong_recipe_names_the_field(api, recipe, field):
     response = api.send(data={"recipe": recipe})
     assert response.status_code == 400
-    assert field in response.json()
+    assert [one["pointer"] for one in response.json()["errors"]] == [f"/{field}"]
     assert not Export.objects.exists()
 
 

@@ -17,7 +17,7 @@ def get(client, dana):
 
 
 def test_my_projects(get, project):
-    (listed,) = get("").json()
+    (listed,) = get("").json()["results"]
     assert listed["slug"] == "support"
     assert listed == get("support/").json()
 

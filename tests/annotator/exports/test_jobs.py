@@ -35,7 +35,9 @@ def folder(settings, tmp_path):
 
 @pytest.fixture
 def judged(project, bob, carol):
-    """Four comparisons that bob judged, and one of them carol too."""
+    """Four comparisons that bob judged, and one of them carol too. No task is held out."""
+    project.held_out_share = 0
+    project.save()
     make_comparison(project, wanted=2)
     for _ in range(3):
         make_comparison(project)

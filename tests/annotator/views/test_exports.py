@@ -29,7 +29,9 @@ def folder(settings, tmp_path):
 
 @pytest.fixture
 def judged(project, bob, carol):
-    """Bob judged three comparisons, one of them in Chinese; carol one more."""
+    """Bob judged three comparisons, one of them in Chinese; carol one more. No task is held out."""
+    project.held_out_share = 0
+    project.save()
     for language in ("en", "en", "zh-hans", "en"):
         make_comparison(project, make_prompt(project, language=language))
     for who in (bob, bob, bob, carol):

@@ -7,7 +7,7 @@ from django.utils import timezone
 from annotator import urls
 from annotator.exports import jobs
 from annotator.exports.recipe import Recipe
-from annotator.models import Completion, Invitation, Note
+from annotator.models import Completion, Invitation, Note, Webhook, WebhookDelivery
 from annotator.prompts import images, importing
 from annotator.quality import gold
 from tests.factories import make_comparison, make_guideline, make_image, make_import, make_user, make_zip
@@ -25,6 +25,10 @@ ALLOWED = {
     "rank-renew": "alice bob",
     "guidelines": "alice bob dana",
     "settings": "alice",
+    "webhooks": "alice",
+    "webhook": "alice",
+    "webhook-change": "alice",
+    "delivery-again": "alice",
     "prompts": "alice dana",
     "prompt": "alice dana",
     "prompt-image": "alice bob dana",
@@ -96,6 +100,8 @@ POSTED = {
     "invitation-revoke",
     "member-change",
     "member-remove",
+    "webhook-change",
+    "delivery-again",
     "export-stream",
     "export-repeat",
     "export-cancel",
@@ -115,8 +121,15 @@ def address(project, alice, bob, dana):
     batch = make_import(project, make_zip(), name="signs.zip")
     importing.run_import(batch.pk)
     invitation = Invitation.objects.create(project=project, secret_hash="0" * 64, expires_at=timezone.now())
+    webhook = Webhook.objects.create(project=project, url="https://hooks.example.org/", salt="s")
+    delivery = WebhookDelivery.objects.create(
+        webhook=webhook, event="webhook.test", event_id="evt_1", body="{}", state="failed"
+    )
     export = jobs.create(project=project, recipe=Recipe("raw"), user=dana, send_it=False)
     numbers = {
+        "webhook": webhook.pk,
+        "webhook-change": webhook.pk,
+        "delivery-again": (webhook.pk, delivery.pk),
         "prompt": comparison.prompt_id,
         "prompt-image": comparison.prompt_id,
         "prompt-image-change": comparison.prompt_id,

@@ -1,0 +1,1 @@
+"""The model side of the REST API: runs, models, scores."""
