@@ -512,7 +512,7 @@ class TestDatasets:
 
     def test_a_damaged_table_is_not_passed_over(self, tmp_path):
         files = {"a.jsonl": '{"text": "a"}', "b.json": '[{"text": ]'}
-        with pytest.raises(ImportProblem, match="The file: “b.json” in the zip: not JSON"):
+        with pytest.raises(ImportProblem, match=r"The file: “b\.json” in the zip: not JSON"):
             read(tmp_path, packed(files))
 
     @pytest.mark.parametrize("name", ["../other.arrow", "/etc/passwd", "a/b.arrow", "..\\x"])
