@@ -26,7 +26,7 @@ from annotator.prompts.containers.recognising import container_of, packing
 from annotator.prompts.containers.rows import MAX_ROWS, Container, Item
 from annotator.prompts.fields import FieldProblem
 from annotator.prompts.formats import Family
-from annotator.prompts.reading import ImportProblem
+from annotator.prompts.reading import ImportProblem, UnknownForm
 from annotator.prompts.records import Record, Rejected, rejected
 
 LOOKED_AT = 20
@@ -59,7 +59,7 @@ class Source:
         self._done = 0
         with ExitStack() as stack:
             tables, self._packing = self._unpacked(path, name, stack)
-            self._parts = [self._part(*table) for table in tables]
+            self._parts, self._passed_over = self._parts_of(tables)
             self._resources = stack.pop_all()
         first = self._parts[0]
         names = (self._packing, first.container.kind, first.family.name)
@@ -81,6 +81,7 @@ class Source:
         """
         read = 0
         self._done = 0
+        yield from self._passed_over
         for part in self._parts:
             for item in part.container.items():
                 read += 1
@@ -142,23 +143,36 @@ class Source:
             )
         return tables, "dataset" if folders.is_dataset(members) else "zip"
 
+    def _parts_of(self, tables: list[tuple[str, Path]]) -> tuple[list[_Part], list[Rejected]]:
+        """The tables with tasks, and those without that lie beside them: manifests, statistics, notes."""
+        parts: list[_Part] = []
+        passed_over: list[tuple[str, UnknownForm]] = []
+        for name, path in tables:
+            try:
+                parts.append(self._part(name, path))
+            except UnknownForm as problem:
+                passed_over.append((name, problem))
+        if not parts:
+            raise passed_over[0][1]
+        return parts, [rejected(0, name[:80], problem.message, "") for name, problem in passed_over]
+
     def _part(self, name: str, path: Path) -> _Part:
         try:
             container = container_of(path)
             rows = [item.row for item in islice(container.items(), LOOKED_AT) if isinstance(item, Item)]
+        except UnknownForm:
+            raise
         except ImportProblem as problem:
-            if not self._packing_named(name):
+            if self._archive is None:
                 raise
-            raise ImportProblem(problem.line, problem.field or name[:80], problem.message) from None
+            message = f"“{name[:80]}” in the zip: {problem.message}"
+            raise ImportProblem(problem.line, problem.field, message) from None
         if isinstance(container, Pairs):
             return _Part(name, container, formats.PAIRS)
         family = formats.recognise(rows, answers=self._answers, name=self._family)
         if family is None:
-            raise ImportProblem(0, "", _unknown(rows, container))
+            raise UnknownForm(0, "", _unknown(rows, container))
         return _Part(name, container, family)
-
-    def _packing_named(self, name: str) -> bool:
-        return self._archive is not None and name in self._archive.members
 
     def _record(self, part: _Part, item: Item) -> Record | Rejected:
         try:

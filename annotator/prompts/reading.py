@@ -10,3 +10,7 @@ class ImportProblem(ValueError):
         self.line, self.field, self.message = line, field, message
         place = f"Line {line}" + (f", {field}" if field else "") if line else "The file"
         super().__init__(f"{place}: {message}")
+
+
+class UnknownForm(ImportProblem):
+    """The file can be read, but what is in it are no tasks as far as can be told."""

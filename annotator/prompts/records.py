@@ -80,7 +80,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A line that brought nothing: which, because of what, and how it began.
+    """A line that brought nothing: which, because of what, and how it began. Line 0 is a whole table.
 
     `step` is empty for what could not be read, and else names the step of the preparation that left it out.
     """
@@ -92,7 +92,8 @@ class Rejected:
     step: str = ""
 
     def __str__(self) -> str:
-        place = f"Line {self.line}" + (f", {self.field}" if self.field else "")
+        place = f"Line {self.line}" if self.line else "The file"
+        place += f", {self.field}" if self.field else ""
         return f"{place}: {self.why}"
 
 

@@ -12,7 +12,7 @@ from annotator.prompts.containers.rows import Container
 from annotator.prompts.containers.tables import NO_DELIMITER, Table, dialect
 from annotator.prompts.encodings import TextFile, examine
 from annotator.prompts.formats import knows
-from annotator.prompts.reading import ImportProblem
+from annotator.prompts.reading import ImportProblem, UnknownForm
 
 SAMPLE = 1 << 16
 _OTHERS = (
@@ -80,11 +80,11 @@ def _table(path: Path, file: TextFile, first: str, number: int) -> Container:
     if delimiter and len(columns) > 1:
         shown = ", ".join(f"“{name[:30]}”" for name in columns[:8])
         message = f"no column is named like a task (text, task, prompt, …): {shown}."
-        raise ImportProblem(number, "", message)
+        raise UnknownForm(number, "", message)
     message = (
         "neither JSON, nor a table with the columns' names, nor an instruction and a task with a tab between."
     )
-    raise ImportProblem(number, "", message)
+    raise UnknownForm(number, "", message)
 
 
 def _in_lines(begun: str) -> bool:

@@ -497,6 +497,24 @@ class TestDatasets:
         source, records = read(tmp_path, packed(files))
         assert (source.format, source.total, texts(records)) == ("dataset-parquet-tasks", 2, ["a", "b"])
 
+    def test_what_is_no_table_of_tasks_is_passed_over_and_named(self, tmp_path):
+        files = {
+            "manifest.json": '{"counts": {"lines": 1}}',
+            "data.jsonl": '{"text": "a"}',
+            "n.csv": "x,y\n1,2\n",
+        }
+        source, records = read(tmp_path, packed(files))
+        assert (source.format, texts(records)) == ("zip-jsonl-tasks", ["a"])
+        assert [str(record) for record in records if isinstance(record, Rejected)] == [
+            "The file, manifest.json: its rows are of no form that is known; their fields are “counts”.",
+            "The file, n.csv: no column is named like a task (text, task, prompt, …): “x”, “y”.",
+        ]
+
+    def test_a_damaged_table_is_not_passed_over(self, tmp_path):
+        files = {"a.jsonl": '{"text": "a"}', "b.json": '[{"text": ]'}
+        with pytest.raises(ImportProblem, match=r"The file: “b\.json” in the zip: not JSON"):
+            read(tmp_path, packed(files))
+
     @pytest.mark.parametrize("name", ["../other.arrow", "/etc/passwd", "a/b.arrow", "..\\x"])
     def test_a_list_that_leads_elsewhere_is_refused(self, tmp_path, name):
         state = json.dumps({"_data_files": [{"filename": name}]})

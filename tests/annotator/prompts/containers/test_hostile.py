@@ -107,7 +107,7 @@ class TestZipBombs:
 
     def test_an_archive_under_another_name_is_no_table(self, tmp_path):
         message = refused(tmp_path, packed(("a.jsonl", packed(("b.jsonl", TASK)))))
-        assert message == "there is an archive within the archive. Unpack it first."
+        assert message == "“a.jsonl” in the zip: there is an archive within the archive. Unpack it first."
 
     def test_overlapping_files(self, tmp_path):
         """As in David Fifield's bomb: many entries of the list share one piece of packed data."""
