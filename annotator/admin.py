@@ -19,6 +19,7 @@ from annotator.models import (
     Comparison,
     Completion,
     Event,
+    Export,
     GoldAnswer,
     Guideline,
     Invitation,
@@ -32,6 +33,7 @@ from annotator.models import (
     Ranking,
     Slot,
     User,
+    Withdrawal,
 )
 from annotator.ranking import queue
 
@@ -260,3 +262,19 @@ class NoteAdmin(ModelAdmin):
 class QualityReportAdmin(ReadOnly, ModelAdmin):
     list_display = ["project", "computed_at", "last_ranking", "seconds"]
     list_select_related = ["project"]
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnly, ModelAdmin):
+    list_display = ["id", "project", "name", "state", "attempts", "sha256", "created_by", "created_at"]
+    list_filter = ["state", "project"]
+    search_fields = ["name", "sha256"]
+    list_select_related = ["project", "created_by"]
+
+
+@admin.register(Withdrawal)
+class WithdrawalAdmin(ReadOnly, ModelAdmin):
+    list_display = ["id", "project", "annotator", "created_at", "taken_back_at"]
+    list_filter = ["project"]
+    search_fields = ["annotator__username"]
+    list_select_related = ["project", "annotator"]

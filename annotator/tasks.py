@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from annotator.exports import jobs, retention
 from annotator.models import Project
 from annotator.prompts import aside, importing
 from annotator.quality import reports
@@ -26,6 +27,26 @@ def sweep_imports() -> None:
         if not importing.send_import(import_id):
             break
     aside.clear_left(CLEARING_SECONDS)
+
+
+@shared_task
+def make_export(export_id: int) -> None:
+    """Make one saved export."""
+    jobs.run(export_id)
+
+
+@shared_task
+def sweep_exports() -> None:
+    """Send exports that the broker has not got, and those whose worker died."""
+    for export_id in jobs.requeue_stale():
+        if not jobs.send(export_id):
+            return
+
+
+@shared_task
+def sweep_export_files() -> int:
+    """Delete files that are kept no longer; of how many exports."""
+    return retention.delete_old_files()
 
 
 @shared_task

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from annotator.views import (
     accounts,
     comparisons,
+    consent,
     deciding,
     exports,
     home,
@@ -19,6 +20,7 @@ from annotator.views import (
     prompts,
     quality,
     ranking,
+    saved_exports,
     second_thoughts,
 )
 
@@ -79,6 +81,12 @@ in_project: list[URLPattern | URLResolver] = [
     path("quality/state/", quality.quality_state, name="quality-state"),
     path("quality/<slug:table>.csv", quality.quality_csv, name="quality-csv"),
     path("exports/", exports.exports, name="exports"),
+    path("exports/stream/", exports.export_stream, name="export-stream"),
+    path("exports/<int:export_id>/", saved_exports.export, name="export"),
+    path("exports/<int:export_id>/files/<path:name>", saved_exports.export_file, name="export-file"),
+    path("exports/<int:export_id>/repeat/", saved_exports.export_repeat, name="export-repeat"),
+    path("exports/<int:export_id>/cancel/", saved_exports.export_cancel, name="export-cancel"),
+    path("exports/<int:export_id>/delete/", saved_exports.export_delete, name="export-delete"),
     path("exports/<slug:format_name>/", exports.export_download, name="export-download"),
 ]
 
@@ -86,6 +94,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("api/", include("annotator.api.urls")),
     path("account/", accounts.account, name="account"),
+    path("account/judgments/", consent.my_judgments, name="my-judgments"),
+    path("account/judgments/<slug:slug>/withdraw/", consent.judgments_withdraw, name="judgments-withdraw"),
+    path("account/judgments/<slug:slug>/give-back/", consent.judgments_give_back, name="judgments-give-back"),
     path("account/password/", accounts.PasswordChange.as_view(), name="password-change"),
     path("join/<str:secret>/", invitations.join, name="join"),
     path("login/", accounts.SignIn.as_view(), name="login"),

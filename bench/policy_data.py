@@ -23,7 +23,6 @@ from rlhf.lm.configs import EvaluationConfig, RewardConfig, SamplingConfig
 from rlhf.lm.data import Dataset, Judgment, Task
 from rlhf.lm.features import Features
 from rlhf.lm.gold import gold_scores
-from rlhf.lm.inputs import DEFAULT
 from rlhf.lm.reward_model import RewardModel, fit
 from rlhf.lm.sampling import sample
 
@@ -33,8 +32,6 @@ AS_ROLLOUTS = (1.0, 1.0)
 EACH = 4
 """Samples of a training prompt by each of the two; the reward model is to judge both."""
 ANNOTATORS, NOISE = 5, 0.15
-INPUTS = ",".join([*DEFAULT, "execution"])
-"""What the reward model reads: the tasks have examples, so instructions can be tried."""
 CHUNK = 48
 
 Item = tuple[Task, str]
@@ -142,7 +139,7 @@ def prepare(
     dataset = Dataset(by_id, tuple(votes(gold, seed=seed)))
     started = time.perf_counter()
     if not (folder / name / "reward").exists():
-        config = RewardConfig(seed=seed, inputs=INPUTS)
+        config = RewardConfig(seed=seed)
         features = Features(base, encoder, folder / "features.sqlite3")
         for _ in fit(config, dataset=dataset, features=features, folder=folder / name / "reward"):
             pass

@@ -89,6 +89,20 @@ PAGES: dict[str, tuple[str, str]] = {
     "member-paused": ("/projects/answers/members/{paused}/", "alice"),
     "quality": ("/projects/support/quality/", "alice"),
     "exports": ("/projects/support/exports/", "dana"),
+    "exports-saved": ("/projects/answers/exports/?format=trl&min_agreement=50", "dana"),
+    "exports-none": ("/projects/chinese/exports/", "dana"),
+    "export-same": ("/projects/answers/exports/{export_same}/", "dana"),
+    "export-changed": ("/projects/answers/exports/{export_changed}/", "dana"),
+    "export-recalled": ("/projects/answers/exports/{export_recalled}/", "dana"),
+    "export-queued": ("/projects/answers/exports/{export_queued}/", "dana"),
+    "export-running": ("/projects/answers/exports/{export_running}/", "dana"),
+    "export-failed": ("/projects/answers/exports/{export_failed}/", "dana"),
+    "export-cancelled": ("/projects/answers/exports/{export_cancelled}/", "dana"),
+    "my-judgments": ("/account/judgments/", "carol"),
+    "my-judgments-none": ("/account/judgments/", "dana"),
+    "member-withdrew": ("/projects/answers/members/{withdrew}/", "alice"),
+    "quality-annotators": ("/projects/answers/quality/annotators/", "dana"),
+    "comparison-researcher": ("/projects/answers/comparisons/{disputed}/", "dana"),
     "settings": ("/projects/support/settings/", "alice"),
     "project-create": ("/projects/new/", "alice"),
     "overview": ("/projects/support/", "alice"),
@@ -150,6 +164,7 @@ def site(var: Path) -> Iterator[str]:
     call_command("migrate", verbosity=0)
     import picture_contest
     import picture_data
+    import picture_exports
     import picture_imports
     import picture_judged
     import picture_runs
@@ -158,6 +173,7 @@ def site(var: Path) -> Iterator[str]:
     picture_judged.fill()
     picture_runs.fill()
     picture_contest.fill()
+    picture_exports.fill()
     picture_imports.fill()
     with serving() as address:
         yield address
@@ -193,12 +209,14 @@ def wait_for(url: str) -> None:
 
 def photograph(address: str, executable: str, names: list[str], all_themes: bool) -> None:
     import picture_contest
+    import picture_exports
     import picture_imports
     import picture_judged
     import picture_runs
     from playwright.sync_api import sync_playwright
 
     numbers = picture_judged.numbers() | picture_runs.numbers() | picture_contest.numbers()
+    numbers |= picture_exports.numbers()
     numbers |= picture_imports.numbers()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)

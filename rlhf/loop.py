@@ -27,13 +27,13 @@ from rlhf.loop_report import report
 from rlhf.models import Checkpoint, Evaluation, Run, Score
 
 WAIT_SECONDS = 60.0
-BUDGET = {"import": 10, "generate": 160, "gold scores": 120, "rank": 80, "reward model": 60}
+BUDGET = {"import": 10, "generate": 160, "gold scores": 120, "rank": 80, "reward model": 90}
 """Seconds that these steps should take on two cores; the policy may take what is left of all."""
 MARGIN = 1.2
 START_AND_END = 20
 """Seconds for what is before the first step and after the last: processes, promotion, export."""
 TEXT_AND_UPDATE = 3.0
-"""A rollout costs so many times what a completion cost in generation: it is scored and learned from too."""
+"""A rollout costs so many times what a completion cost in generation: it is read and learned from too."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ class Loop:
         taken = {step.name: step.seconds for step in self.steps}
         a_text = taken["generate"] / max(1, self.completions().count())
         a_judgement = taken["gold scores"] / max(1, self.scores().count())
-        a_step = wanted.prompts_per_step * wanted.completions_per_prompt * a_text * TEXT_AND_UPDATE
+        a_rollout = a_text * TEXT_AND_UPDATE + a_judgement  # the reward model tries each text, as gold does
+        a_step = wanted.prompts_per_step * wanted.completions_per_prompt * a_rollout
         both = 2 * self.project.prompts.held_out().count() * (self.plan.completions_per_task + 2)
         evaluation = MARGIN * both * (a_text + a_judgement)
         left = self.plan.minutes * 60 - (time.monotonic() - self.began) - evaluation - START_AND_END

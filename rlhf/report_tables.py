@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rlhf.models import Checkpoint
-from rlhf.reward_reports import names_of
 
 Rows = Iterator[list[Any]]
 ENDS = ("value", "low", "high")
@@ -48,10 +47,9 @@ def curve(checkpoint: Checkpoint) -> Rows:
 
 def annotators(checkpoint: Checkpoint) -> Rows:
     yield ["annotator", "reliability", "low", "high", "rankings", "simulated"]
-    names = names_of(checkpoint.project)
     for row in checkpoint.metrics.get("annotators") or []:
         yield [
-            names.get(row["annotator"], row["annotator"]),
+            row["annotator"],
             *_ends(row),
             row["rankings"],
             int(row["simulated"]),
@@ -61,14 +59,12 @@ def annotators(checkpoint: Checkpoint) -> Rows:
 def contradicted(checkpoint: Checkpoint) -> Rows:
     names = ("margin", "probability", "preferred", "other", "strength")
     yield ["judgment", "task", "annotator", *names, "simulated"]
-    people = names_of(checkpoint.project)
     for row in checkpoint.metrics.get("contradicted") or []:
-        who = row.get("annotator")
         found = [row.get(name) for name in names]
         yield [
             row["judgment_id"],
             row["task_id"],
-            people.get(who, who),
+            row.get("annotator"),
             *found,
             int(row.get("simulated", False)),
         ]
@@ -91,6 +87,12 @@ TABLES = {
     "contradicted": contradicted,
     "selection": selection,
 }
+
+
+def table(name: str, checkpoint: Checkpoint, names: Mapping[str, str]) -> Rows:
+    """One of TABLES, with the user names that the reader may know in place of pseudonyms."""
+    for row in TABLES[name](checkpoint):
+        yield [names.get(cell, cell) if isinstance(cell, str) else cell for cell in row]
 
 
 def _ends(found: Any) -> list[Any]:

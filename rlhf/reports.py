@@ -12,7 +12,7 @@ from annotator.models import Prompt
 from rlhf import blind
 from rlhf.figures import Figure, figure
 from rlhf.models import Checkpoint, Evaluation, Run, RunSample
-from rlhf.reward_reports import RewardReport, reward_report
+from rlhf.reward_reports import NO_NAMES, RewardReport, reward_report
 
 
 def gold_gain(evaluation: Evaluation) -> Figure:
@@ -87,11 +87,11 @@ class EvaluationReport:
     template: str = "rlhf/_report_evaluation.html"
 
 
-def report_of(run: Run) -> RewardReport | EvaluationReport | None:
+def report_of(run: Run, names: Mapping[str, str] = NO_NAMES) -> RewardReport | EvaluationReport | None:
     """What came of a run that has ended, where there is more to say than its curves do."""
     if run.kind == Run.Kind.REWARD:
         checkpoint = Checkpoint.objects.filter(run=run).select_related("project").first()
-        return reward_report(checkpoint) if checkpoint else None
+        return reward_report(checkpoint, names) if checkpoint else None
     if run.kind == Run.Kind.EVALUATION:
         evaluation = (
             Evaluation.objects.filter(run=run).select_related("run__project", "old", "new__project").first()

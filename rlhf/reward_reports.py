@@ -10,8 +10,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotator.exports.formats import pseudonym
-from annotator.models import Comparison, Domain, Project, Ranking
+from annotator.models import Comparison, Domain, Ranking
 from rlhf import diagrams
 from rlhf.diagrams import CHANCE, SHARES, TRUST, Diagram, Whisker, whisker
 from rlhf.figures import Figure, figure
@@ -21,6 +20,8 @@ FEW_TASKS = 10
 SHOWN_FIRST = 5
 """So many contradicted judgments stand open; the others behind a toggle."""
 Metrics = Mapping[str, Any]
+NO_NAMES: Mapping[str, str] = {}
+"""A reader who knows nobody's name."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ def reward_figures(checkpoint: Checkpoint) -> list[Figure]:
     ]
 
 
-def reward_report(checkpoint: Checkpoint) -> RewardReport:
+def reward_report(checkpoint: Checkpoint, names: Mapping[str, str] = NO_NAMES) -> RewardReport:
+    """The report, with the user names that the reader may know by the pseudonyms of snapshots."""
     metrics = checkpoint.metrics
     bins, curve = metrics.get("bins") or [], metrics.get("curve")
     ceiling = metrics.get("human_ceiling")
     people = metrics.get("annotators") or []
-    names = names_of(checkpoint.project) if people else {}
     return RewardReport(
         verdict=_verdict(metrics),
         remarks=_remarks(metrics),
@@ -105,14 +106,8 @@ def reward_report(checkpoint: Checkpoint) -> RewardReport:
         curve_words=_curve_words(curve) if curve else "",
         groups=_groups(metrics.get("slices") or []),
         annotators=[_annotator(row, names) for row in people],
-        contradicted=_contradicted(checkpoint, metrics.get("contradicted") or []),
+        contradicted=_contradicted(checkpoint, metrics.get("contradicted") or [], names),
     )
-
-
-def names_of(project: Project) -> dict[str, str]:
-    """The members' user names by the pseudonyms that snapshots know them by."""
-    members = project.memberships.values_list("user_id", "user__username")
-    return {pseudonym(project, user_id): name for user_id, name in members}
 
 
 def slice_name(by: str, name: str) -> str:
@@ -277,13 +272,15 @@ def _annotator(row: Metrics, names: Mapping[str, str]) -> Whisker:
     return whisker(item, "model", TRUST, note=note, badge=badge)
 
 
-def _contradicted(checkpoint: Checkpoint, rows: Iterable[Metrics]) -> list[Contradicted]:
+def _contradicted(
+    checkpoint: Checkpoint, rows: Iterable[Metrics], names: Mapping[str, str]
+) -> list[Contradicted]:
     known = [row for row in rows if row.get("preferred")]
     ids = [int(row["judgment_id"]) for row in known if row["judgment_id"].isdecimal()]
     rankings = {}
     if ids:
         own = Ranking.objects.filter(comparison__project=checkpoint.project)
-        rankings = own.select_related("comparison", "annotator").in_bulk(ids)
+        rankings = own.select_related("comparison").in_bulk(ids)
     found = []
     for row in known:
         ranking = rankings.get(int(row["judgment_id"])) if row["judgment_id"].isdecimal() else None
@@ -291,7 +288,7 @@ def _contradicted(checkpoint: Checkpoint, rows: Iterable[Metrics]) -> list[Contr
             Contradicted(
                 preferred=row["preferred"],
                 other=row["other"],
-                who=ranking.annotator.username if ranking else row["annotator"],
+                who=names.get(row["annotator"], row["annotator"]),
                 simulated=row["simulated"],
                 strength=strength_words(row["strength"]),
                 probability=row["probability"],

@@ -15,8 +15,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import Max, QuerySet
 
-from annotator.exports.formats import pseudonym
 from annotator.models import Completion, Project, Prompt, Ranking, Verdict
+from annotator.pseudonyms import pseudonym
 from rlhf.lm.data import Example, Judgment, Task, snapshot_lines
 from rlhf.models import Snapshot
 

@@ -51,6 +51,27 @@ urlpatterns = [
     path("projects/<slug:slug>/submit/", ranking.Submit.as_view(), name="api-submit"),
     path("projects/<slug:slug>/skip/", ranking.Skip.as_view(), name="api-skip"),
     path("projects/<slug:slug>/undo/", ranking.Undo.as_view(), name="api-undo"),
+    path("projects/<slug:slug>/exports/", exports.ExportList.as_view(), name="api-exports"),
+    path(
+        "projects/<slug:slug>/exports/<int:export_id>/",
+        exports.ExportDetail.as_view(),
+        name="api-saved-export",
+    ),
+    path(
+        "projects/<slug:slug>/exports/<int:export_id>/repeat/",
+        exports.ExportRepeat.as_view(),
+        name="api-export-repeat",
+    ),
+    path(
+        "projects/<slug:slug>/exports/<int:export_id>/cancel/",
+        exports.ExportCancel.as_view(),
+        name="api-export-cancel",
+    ),
+    path(
+        "projects/<slug:slug>/exports/<int:export_id>/files/<path:name>",
+        exports.ExportFile.as_view(),
+        name="api-export-file",
+    ),
     path(
         "projects/<slug:slug>/exports/<slug:format_name>/",
         exports.ExportDownload.as_view(),

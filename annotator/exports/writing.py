@@ -1,38 +1,41 @@
-"""Writing an export as JSON Lines, in bounded memory, to a file or to a response."""
+"""One file of one format, everything in it: what a download sends, and the loop writes."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from annotator.exports.formats import FORMATS, Row
-from annotator.exports.manifest import Manifest, Tally
+from annotator.exports import export
+from annotator.exports.formats import FORMATS
+from annotator.exports.formats.base import Row
+from annotator.exports.manifest import DataFile, Manifest, Tally, manifest_of
+from annotator.exports.reading import Reader
+from annotator.exports.recipe import Recipe
+from annotator.exports.selection import Frozen
 from annotator.models import Project
-
-BLOCK = 64 * 1024
 
 
 class UnknownFormat(ValueError):
     """There is no export format of that name."""
 
 
-def blocks(project: Project, *, format: str, tally: Tally | None = None) -> Iterator[bytes]:
+def blocks(project: Project, *, format: str, withdrawn: Collection[int] | None = None) -> Iterator[bytes]:
     """The export's bytes, a block at a time: what a streaming response sends.
 
     Raises UnknownFormat at once, before the first block is asked for.
     """
-    return _blocks(rows(project, format=format), tally or Tally())
+    return export.stream(project, _recipe(format), withdrawn=withdrawn)
 
 
-def rows(project: Project, *, format: str) -> Iterator[Row]:
+def rows(project: Project, *, format: str, withdrawn: Collection[int] | None = None) -> Iterator[Row]:
     """The export's lines as dictionaries. Raises UnknownFormat at once."""
-    if format not in FORMATS:
-        raise UnknownFormat(f"“{format}” is not an export format: {', '.join(FORMATS)}.")
-    return FORMATS[format](project)
+    recipe = _recipe(format)
+    reader = Reader(project, recipe.selection, Frozen.now(project), withdrawn)
+    return (line.row for _, line in export.lines_of(recipe, reader))
 
 
 def is_empty(project: Project, *, format: str) -> bool:
@@ -40,28 +43,38 @@ def is_empty(project: Project, *, format: str) -> bool:
     return next(rows(project, format=format), None) is None
 
 
-def write(project: Project, *, format: str, stream: BinaryIO) -> Manifest:
-    """Write the export to a binary stream, and say what was written."""
-    tally = Tally()
-    for block in blocks(project, format=format, tally=tally):
+def write(
+    project: Project,
+    *,
+    format: str,
+    stream: BinaryIO,
+    withdrawn: Collection[int] | None = None,
+    report: Callable[[int], None] | None = None,
+) -> Manifest:
+    """Write the export to a binary stream; `report` is called with the lines so far."""
+    recipe, tally, digest, size = _recipe(format), Tally(), hashlib.sha256(), 0
+    reader = Reader(project, recipe.selection, Frozen.now(project), withdrawn)
+    for block in export.encoded(recipe, reader, tally):
         stream.write(block)
-    return tally.manifest(project, format)
+        digest.update(block)
+        size += len(block)
+        if report:
+            report(tally.counts["lines"])
+    file = DataFile("", "all", tally.counts["lines"], size, digest.hexdigest())
+    return manifest_of(recipe, reader, tally, (file,), {})
 
 
 def write_file(
-    project: Project, *, format: str, path: Path, report: Callable[[int], None] | None = None
+    project: Project,
+    *,
+    format: str,
+    path: Path,
+    withdrawn: Collection[int] | None = None,
+    report: Callable[[int], None] | None = None,
 ) -> Manifest:
-    """Write the export to `path`, and its manifest beside it; until both are whole there is neither.
-
-    `report` is called with the lines written so far.
-    """
-    tally = Tally()
+    """Write the export to `path`, and its manifest beside it; until both are whole there is neither."""
     with _whole(path) as stream:
-        for block in blocks(project, format=format, tally=tally):
-            stream.write(block)
-            if report:
-                report(tally.counts["lines"])
-    manifest = tally.manifest(project, format)
+        manifest = write(project, format=format, stream=stream, withdrawn=withdrawn, report=report)
     with _whole(manifest_path(path)) as stream:
         stream.write(manifest.to_json().encode())
     return manifest
@@ -71,17 +84,10 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.manifest.json")
 
 
-def _blocks(lines: Iterator[Row], tally: Tally) -> Iterator[bytes]:
-    waiting, size = [], 0
-    for row in lines:
-        data = json.dumps(row, ensure_ascii=False).encode() + b"\n"
-        tally.add(row, data)
-        waiting.append(data)
-        size += len(data)
-        if size >= BLOCK:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join(waiting)
+def _recipe(format: str) -> Recipe:
+    if format not in FORMATS:
+        raise UnknownFormat(f"“{format}” is not an export format: {', '.join(FORMATS)}.")
+    return Recipe(format, file_type="jsonl")
 
 
 class _whole:

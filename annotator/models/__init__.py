@@ -1,7 +1,9 @@
 """The domain, in the field's words (people, prompts, comparisons, rankings)."""
 
 from annotator.models.comparisons import Assignment, Comparison, Slot
+from annotator.models.consent import Withdrawal
 from annotator.models.events import Event
+from annotator.models.exports import Export
 from annotator.models.people import Invitation, Membership, PauseKind, Role, User
 from annotator.models.projects import GoldFeedback, Guideline, Project, ResponseFormat, SelectionStrategy
 from annotator.models.prompts import Completion, Domain, Prompt, PromptImport, hash_text
@@ -14,6 +16,7 @@ __all__ = [
     "Completion",
     "Domain",
     "Event",
+    "Export",
     "GoldAnswer",
     "GoldFeedback",
     "Guideline",
@@ -32,5 +35,6 @@ __all__ = [
     "Slot",
     "User",
     "Verdict",
+    "Withdrawal",
     "hash_text",
 ]

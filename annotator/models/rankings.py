@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from annotator.models.comparisons import Comparison
+from annotator.models.consent import Withdrawal
 
 
 class Verdict(models.TextChoices):
@@ -21,6 +22,15 @@ class RankingQuerySet(models.QuerySet["Ranking"]):
         """What counts: neither superseded nor an undo."""
         return self.filter(is_live=True)
 
+    def consented(self) -> RankingQuerySet:
+        """Without those of annotators who have withdrawn from the ranking's project."""
+        withdrawn = Withdrawal.objects.filter(
+            project=models.OuterRef("comparison__project"),
+            annotator=models.OuterRef("annotator"),
+            taken_back_at=None,
+        )
+        return self.filter(~models.Exists(withdrawn))
+
     def given_here(self) -> RankingQuerySet:
         """What was judged in the project: all but the judgments that a file brought."""
         return self.filter(batch=None)
@@ -30,10 +40,11 @@ class RankingQuerySet(models.QuerySet["Ranking"]):
 
         Gold questions and repeats say something about the annotator, not about the texts; where a manager
         has adjudicated, that judgment stands in place of the others. Evaluations, where the texts of two
-        models meet, are kept apart: what judges is never learned from. Imported judgments are among them.
+        models meet, are kept apart: what judges is never learned from. Imported judgments are among them; who
+        has withdrawn is left out.
         """
         decides = models.Q(comparison__is_adjudicated=False) | models.Q(is_adjudication=True)
-        counted = self.live().filter(decides, comparison__is_queued=True)
+        counted = self.live().consented().filter(decides, comparison__is_queued=True)
         return counted.exclude(comparison__rule=Comparison.Rule.EVALUATION)
 
 

@@ -6,14 +6,17 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from annotator import consent
+from annotator.access import Person
 from annotator.models import Domain, Membership, PauseKind, Project, QualityReport, User
+from annotator.names import Names
 from annotator.plots import Plot, Series
 from annotator.quality.reports import EDGES
 
@@ -32,7 +35,9 @@ class Row:
     """One annotator: who, where they stand, and their stored figures."""
 
     user: User
+    name: str
     membership: Membership | None
+    withdrawn_at: datetime | None
     today: int
     figures: Figures
 
@@ -41,17 +46,41 @@ class Row:
         """Why they are paused; empty where they are not."""
         if self.membership is None or self.membership.paused_at is None:
             return ""
-        kind = self.membership.pause_kind
-        return self.membership.pause_reason or str(PauseKind(kind or PauseKind.MANUAL).label)
+        return str(PauseKind(self.membership.pause_kind or PauseKind.MANUAL).label)
+
+    @property
+    def pause_words(self) -> str:
+        """A manager's own words for it, which may name somebody: for managers; else why in general."""
+        return (self.membership.pause_reason if self.membership else "") or self.pause
 
 
-def annotators(project: Project, report: QualityReport, today: dict[int, int]) -> list[Row]:
-    """Everybody who has judged, the busiest first."""
+def annotators(project: Project, report: QualityReport, today: dict[int, int], reader: Person) -> list[Row]:
+    """Everybody who has judged, the busiest first; for researchers under pseudonyms.
+
+    Managers see those too who have withdrawn: it is their work that is measured. Researchers do not.
+    """
+    names = Names(project, reader)
     figures = report.figures["people"]
     memberships = {row.user_id: row for row in project.memberships.filter(user__in=map(int, figures))}
     users = User.objects.in_bulk([int(pk) for pk in figures])
-    rows = [Row(user, memberships.get(pk), today.get(pk, 0), figures[str(pk)]) for pk, user in users.items()]
-    return sorted(rows, key=lambda row: (-row.figures["judgments"], row.user.username))
+    withdrawn = consent.withdrawn_among(project, users)
+    rows = [
+        Row(user, names.of(user), memberships.get(pk), withdrawn.get(pk), today.get(pk, 0), figures[str(pk)])
+        for pk, user in users.items()
+        if names.are_known or pk not in withdrawn
+    ]
+    return sorted(rows, key=lambda row: (-row.figures["judgments"], row.name))
+
+
+def people_for(project: Project, figures: Figures, reader: Person) -> dict[str, Figures]:
+    """The stored figures of each annotator, by the names that the reader may know them by."""
+    names, users = Names(project, reader), User.objects.in_bulk([int(pk) for pk in figures["people"]])
+    withdrawn = consent.withdrawn_among(project, users)
+    return {
+        names.of(user): figures["people"][str(pk)]
+        for pk, user in users.items()
+        if names.are_known or pk not in withdrawn
+    }
 
 
 def slices(figures: Figures) -> list[dict[str, Any]]:
@@ -165,7 +194,7 @@ def annotators_table(rows: Iterable[Row]) -> Iterable[list[Any]]:
         reliability = row.figures.get("reliability") or {}
         found = [row.figures[name] for name in names]
         yield [
-            row.user.username,
+            row.name,
             int(row.user.is_simulated),
             row.today,
             *found,

@@ -150,6 +150,17 @@ IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=64 * 1024 * 1024)
 IMPORT_STALE_SECONDS = env.int("IMPORT_STALE_SECONDS", default=180)
 """An import that has not beaten for so long has lost its worker."""
 
+# Exports
+EXPORTS_DIR = VAR / "exports"
+EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=90)
+"""How long the files of saved exports are kept; 0: until somebody deletes them. They can be made again."""
+EXPORT_KEEP_FREE_BYTES = env.int("EXPORT_KEEP_FREE_MB", default=200) * 1024**2
+"""An export stops before it leaves less room than this: the database is on the same disk."""
+EXPORT_STALE_SECONDS = env.int("EXPORT_STALE_SECONDS", default=180)
+"""An export that has shown no progress for so long has lost its worker, and is made by another."""
+EXPORT_STREAM_JUDGMENTS = env.int("EXPORT_STREAM_JUDGMENTS", default=20_000)
+"""Up to so many judgments are sent at once, without a worker."""
+
 # Security
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -198,6 +209,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep-leases": {"task": "annotator.tasks.sweep_leases", "schedule": 30.0},
     "sweep-imports": {"task": "annotator.tasks.sweep_imports", "schedule": 10.0},
+    "sweep-exports": {"task": "annotator.tasks.sweep_exports", "schedule": 10.0},
+    "sweep-export-files": {"task": "annotator.tasks.sweep_export_files", "schedule": 3600.0},
     "sweep-quality": {"task": "annotator.tasks.sweep_quality", "schedule": 60.0},
     "sweep-runs": {"task": "rlhf.tasks.sweep_runs", "schedule": 5.0},
     # Twice a second: a ranking is to be in the scores within two.

@@ -34,7 +34,7 @@ NAVIGATION = [
     ("quality", gettext_lazy("Quality"), STAFF, ("gold",)),
     ("runs", gettext_lazy("Runs"), STAFF, ("run", "run-start", "evaluation")),
     ("models", gettext_lazy("Models"), STAFF, ("promote",)),
-    ("exports", gettext_lazy("Exports"), STAFF, ()),
+    ("exports", gettext_lazy("Exports"), STAFF, ("export",)),
     ("notes", gettext_lazy("Notes"), MANAGERS, ()),
     ("members", gettext_lazy("Members"), MANAGERS, ("member", "invite")),
     ("settings", gettext_lazy("Settings"), MANAGERS, ()),

@@ -10,8 +10,9 @@ from uuid import uuid4
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from annotator.access import MANAGERS, has_role
+from annotator import consent
 from annotator.models import Comparison, GoldAnswer, Project, Ranking, Verdict
+from annotator.names import Names
 from annotator.order_forms import TIE, DecisionForm, GoldForm
 from annotator.ranking.adjudication import refusal
 from annotator.ranking.disagreement import share_of
@@ -33,6 +34,8 @@ class Said:
     """One judgment as the page tells it, with the texts' numbers on the page."""
 
     ranking: Ranking
+    name: str
+    is_withdrawn: bool
     words: str
     shown: str
     remarks: list[Remark]
@@ -52,8 +55,14 @@ def render_page(
     slots = list(comparison.slots.select_related("completion"))
     shown = [slot.completion_id for slot in slots]
     rankings = comparison.rankings.select_related("annotator").order_by("-is_adjudication", "pk")
-    said = [_said(ranking, shown) for ranking in rankings]
-    manages = has_role(request.user, project, *MANAGERS)
+    names = Names(project, request.user)
+    manages = names.are_known
+    withdrawn = consent.withdrawn_among(project, {ranking.annotator_id for ranking in rankings})
+    said = [
+        _said(ranking, shown, names.of(ranking.annotator), is_withdrawn=ranking.annotator_id in withdrawn)
+        for ranking in rankings
+        if manages or ranking.annotator_id not in withdrawn
+    ]
     answer = GoldAnswer.objects.filter(comparison=comparison).select_related("created_by").first()
     context: dict[str, Any] = {
         "project": project,
@@ -63,6 +72,8 @@ def render_page(
         "taken_back": [one for one in said if not one.ranking.is_live],
         "contradiction": share_of(comparison) if comparison.is_queued else 0,
         "leases": comparison.assignments.filter(state="leased").count(),
+        "left_out": len(rankings) - len(said),
+        "reserved_for": names.of(comparison.reserved_for) if comparison.reserved_for else "",
         "manages": manages,
         "gold_answer": answer,
         "gold_words": answer and in_words(answer.verdict, _by_id(answer.ranks), shown, names=NUMBERS),
@@ -83,7 +94,7 @@ def shown_in(comparison: Comparison) -> list[int]:
     return list(comparison.slots.order_by("position").values_list("completion", flat=True))
 
 
-def _said(ranking: Ranking, shown: list[int]) -> Said:
+def _said(ranking: Ranking, shown: list[int], name: str, *, is_withdrawn: bool) -> Said:
     number = dict(zip(shown, NUMBERS, strict=False))
     flags, ratings = _by_id(ranking.flags), _by_id(ranking.ratings)
     words = (
@@ -93,6 +104,8 @@ def _said(ranking: Ranking, shown: list[int]) -> Said:
     )
     return Said(
         ranking=ranking,
+        name=name,
+        is_withdrawn=is_withdrawn,
         words=words,
         shown=", ".join(number[pk] for pk in ranking.order if pk in number),
         remarks=[

@@ -12,11 +12,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotator import events, invitations
+from annotator import consent, events, invitations
 from annotator.access import MANAGERS, project_for
 from annotator.account_forms import InvitationForm, PauseForm
 from annotator.forms import MemberForm
-from annotator.models import Assignment, Event, Invitation, Membership, Project, Ranking, Role
+from annotator.models import Assignment, Event, Invitation, Membership, Project, Ranking, Role, Withdrawal
 from annotator.quality import watch
 from annotator.ranking import queue
 from annotator.requests import PersonRequest
@@ -59,10 +59,14 @@ def members_page(
         found = found.filter(role=role)
     if state in ("paused", "working"):
         found = found.filter(paused_at__isnull=state == "working")
+    withdrawn = Withdrawal.objects.filter(project=project, taken_back_at=None).values("annotator")
+    if state == "withdrawn":
+        found = found.filter(user__in=withdrawn)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     judged = _judged(project, [member.user_id for member in page])
     for member in page:
         member.judged = judged.get(member.user_id, 0)  # type: ignore[attr-defined]
+    page_withdrawn = consent.withdrawn_among(project, [member.user_id for member in page])
     shown = list(project.invitations.select_related("created_by")[:INVITATIONS_SHOWN])
     context = {
         "project": project,
@@ -75,6 +79,8 @@ def members_page(
         "page": page,
         "total": rows.count(),
         "paused": rows.exclude(paused_at=None).count(),
+        "withdrawn": page_withdrawn,
+        "withdrawn_count": rows.filter(user__in=withdrawn).count(),
         "roles": Role.choices,
         "query": request.GET,
     }
@@ -100,6 +106,7 @@ def _member_page(
         "form": form,
         "roles": Role.choices,
         "judged": _judged(project, [member.user_id]).get(member.user_id, 0),
+        "withdrawn_at": consent.withdrawn_among(project, [member.user_id]).get(member.user_id),
         "pause": Event.objects.filter(project=project, verb="paused", subject=member.user.username)
         .select_related("actor")
         .first()

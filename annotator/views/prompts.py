@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from annotator.access import MANAGERS, STAFF, has_role, project_for
 from annotator.forms import ImageForm
 from annotator.models import Comparison, Completion, Domain, Prompt
+from annotator.names import Names
 from annotator.quality import wins
 from annotator.requests import PersonRequest
 
@@ -51,11 +52,14 @@ def page_of(request: PersonRequest, row: Prompt, form: ImageForm | None = None) 
     """The task's page; with the form of its image as it came, where that was refused."""
     record = wins.of_prompt(row)
     completions = row.completions.select_related("author", "batch").order_by("-iteration", "pk")
-    manages = has_role(request.user, row.project, *MANAGERS)
+    names = Names(row.project, request.user)
+    manages = names.are_known
     context = {
         "project": row.project,
         "prompt": row,
-        "completions": [(completion, record.get(completion.pk)) for completion in completions],
+        "completions": [
+            (one, record.get(one.pk), names.of(one.author) if one.author else "") for one in completions
+        ],
         "comparison_count": row.comparisons.count(),
         "manages": manages,
     }

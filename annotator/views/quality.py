@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from annotator.access import STAFF, project_for
+from annotator.access import MANAGERS, STAFF, has_role, project_for
 from annotator.models import Project, QualityReport, Ranking
 from annotator.plots import as_json
 from annotator.quality import progress, reports, tables
@@ -59,10 +59,11 @@ def quality_annotators(request: PersonRequest, slug: str) -> HttpResponse:
     project = project_for(request.user, slug, *STAFF)
     context = _frame(request, project)
     if context["report"]:
-        rows = tables.annotators(project, context["report"], _today(project))
+        rows = tables.annotators(project, context["report"], _today(project), request.user)
         if by_reliability := request.GET.get("sort") == "reliability":
             rows.sort(key=lambda row: (row.figures.get("reliability") or {}).get("value", 2))
         context["by_reliability"] = by_reliability
+        context["manages"] = has_role(request.user, project, *MANAGERS)
         context["page"] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "annotator/quality_annotators.html", context)
 
@@ -104,7 +105,7 @@ def quality_csv(request: PersonRequest, slug: str, table: str) -> HttpResponse:
         raise Http404(_("There is no such table."))
     rows: Any = []
     if report and table == "annotators":
-        rows = tables.annotators_table(tables.annotators(project, report, _today(project)))
+        rows = tables.annotators_table(tables.annotators(project, report, _today(project), request.user))
     elif report:
         rows = getattr(tables, f"{table}_table")(report.figures)
     return csv_file(rows, name=f"{project.slug}-{table}.csv")

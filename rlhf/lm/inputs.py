@@ -30,7 +30,7 @@ STATES = {
 ENCODED = ("encoder", "encoder_mean", "encoder_max")
 NAMES = (*STATES, "likelihood", *ENCODED, "text", "style", "execution")
 """All inputs, in the order in which they stand in a row."""
-DEFAULT = ("mean", "max", "likelihood", *ENCODED, "text")
+DEFAULT = ("mean", "max", "likelihood", *ENCODED, "text", "execution")
 """What a reward model reads unless told otherwise, as far as the models for it are given."""
 GENERATOR = frozenset({*STATES, "likelihood", "execution"})
 COUNTED = {

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from django.conf import settings
 from django.db.models import QuerySet
 
-from annotator.exports.formats import pseudonym
 from annotator.models import Completion, Project
+from annotator.pseudonyms import pseudonym
 from annotator.ranking import asking
 from rlhf import runs, selection_report
 from rlhf.execution import Hold

@@ -28,6 +28,7 @@ SENTENCES: dict[str, Callable[[], str]] = {
     "undid the import of": lambda: _("{actor} undid the import of {subject}"),
     "simulated": lambda: _("Simulated annotators gave {subject}"),
     "exported": lambda: _("{actor} exported {subject}"),
+    "deleted the export": lambda: _("{actor} deleted the export {subject}"),
     "created the project": lambda: _("{actor} created the project {subject}"),
     "changed the settings": lambda: _("{actor} changed the settings: {subject}"),
     "added": lambda: _("{actor} added {subject} to the project"),
@@ -37,6 +38,8 @@ SENTENCES: dict[str, Callable[[], str]] = {
     "made an invitation": lambda: _("{actor} made an invitation: {subject}"),
     "revoked an invitation": lambda: _("{actor} revoked an invitation: {subject}"),
     "joined by invitation": lambda: _("{actor} joined by an invitation: {subject}"),
+    "withdrew their judgments": lambda: _("{subject} withdrew their judgments"),
+    "gave their judgments back": lambda: _("{subject} gave their judgments back"),
     "changed the image of": lambda: _("{actor} changed the image of task {subject}"),
     "removed the image of": lambda: _("{actor} removed the image of task {subject}"),
 }

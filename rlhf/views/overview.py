@@ -11,8 +11,9 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from annotator import consent, events
 from annotator.access import project_for
-from annotator.models import Project, Role
+from annotator.models import Project, Role, User
 from annotator.plots import as_json
 from annotator.quality import progress
 from annotator.requests import PersonRequest
@@ -30,7 +31,7 @@ def project(request: PersonRequest, slug: str) -> HttpResponse:
     role = role_of(request.user, project)
     if role == Role.ANNOTATOR:
         return _annotators_page(request, project)
-    context = _live(project, manages=role == Role.MANAGER)
+    context = _live(project, request.user, manages=role == Role.MANAGER)
     if request.htmx:
         if request.GET.get("seen") == context["fingerprint"]:
             return HttpResponse(status=204)
@@ -39,10 +40,10 @@ def project(request: PersonRequest, slug: str) -> HttpResponse:
     return render(request, "rlhf/overview.html", context)
 
 
-def _live(project: Project, *, manages: bool) -> dict[str, Any]:
+def _live(project: Project, reader: User, *, manages: bool) -> dict[str, Any]:
     loop = overview.loop_of(project, facts.gather(project), manages=manages)
     queue = progress.of_project(project)
-    events = list(project.events.select_related("actor")[:EVENTS])
+    latest = list(events.seen_by(project, reader)[:EVENTS])
     points = curves.over_iterations(project)
     return {
         "project": project,
@@ -51,10 +52,10 @@ def _live(project: Project, *, manages: bool) -> dict[str, Any]:
         "queue": queue,
         "queue_total": queue.judgments + queue.remaining,
         "seconds_to_go": 3600 * queue.remaining / queue.last_hour if queue.last_hour else None,
-        "events": events,
+        "events": latest,
         "points": points,
         "points_json": json.dumps(points),
-        "fingerprint": _fingerprint(loop, queue, points, [event.pk for event in events]),
+        "fingerprint": _fingerprint(loop, queue, points, [event.pk for event in latest]),
     }
 
 
@@ -68,5 +69,6 @@ def _annotators_page(request: PersonRequest, project: Project) -> HttpResponse:
         "mine": progress.of_annotator(request.user, project),
         "waiting": progress.waiting_for(request.user, project),
         "waiting_limit": progress.WAITING_CAP,
+        "withdrawn": request.user.pk in consent.withdrawn_among(project, [request.user.pk]),
     }
     return render(request, "rlhf/overview_annotator.html", context)

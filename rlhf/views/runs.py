@@ -24,15 +24,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotator.access import MANAGERS, STAFF, project_for
 from annotator.models import Completion, Project, Prompt
+from annotator.names import Names
 from annotator.plots import as_json
 from annotator.requests import PersonRequest
 from annotator.views.files import csv_file
-from rlhf import blind, estimates, gaming, plots, run_data, run_log, run_samples, runs
+from rlhf import blind, estimates, gaming, plots, report_tables, run_data, run_log, run_samples, runs
 from rlhf.forms import FORMS, AskForm
 from rlhf.models import Checkpoint, Evaluation, Run
 from rlhf.progress import progress_of, seconds_left, seconds_taken
 from rlhf.promotion_page import gamed_sentence
-from rlhf.report_tables import TABLES
 from rlhf.reports import report_of
 from rlhf.stage_configs import InvalidConfig
 from rlhf.views.roles import manages
@@ -86,7 +86,7 @@ def run(request: PersonRequest, slug: str, run_id: int) -> HttpResponse:
         return response
     context |= {
         "plots": as_json(plots.plots_of(run)),
-        "report": report_of(run),
+        "report": report_of(run, Names(project, request.user).by_pseudonym()),
         "log": run_log.newest(run),
         "promoted": runs.promoted_policy(project),
     }
@@ -165,9 +165,11 @@ def table(request: PersonRequest, slug: str, run_id: int, table: str) -> HttpRes
     """One of the tables of a reward model's report as a CSV file."""
     run = _run_of(project_for(request.user, slug, *STAFF), run_id)
     checkpoint = get_object_or_404(Checkpoint.objects.rewards().select_related("project"), run=run)
-    if table not in TABLES:
+    if table not in report_tables.TABLES:
         raise Http404(_("There is no such table."))
-    return csv_file(TABLES[table](checkpoint), name=f"{slug}-run-{run.pk}-{table}.csv")
+    names = Names(checkpoint.project, request.user).by_pseudonym()
+    rows = report_tables.table(table, checkpoint, names)
+    return csv_file(rows, name=f"{slug}-run-{run.pk}-{table}.csv")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -61,6 +61,7 @@ document.querySelector(".project-nav [aria-current]")?.scrollIntoView({ block: "
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.matches("[hx-post], [data-repeatable]")) return;
+  if (event.submitter?.matches("[data-repeatable]")) return; // a button that downloads leaves the page open
   if (form.dataset.sent) event.preventDefault();
   else form.dataset.sent = "1";
 });

@@ -12,6 +12,7 @@ from annotator.models import (
     Comparison,
     Completion,
     Event,
+    Export,
     GoldAnswer,
     Invitation,
     Membership,
@@ -19,6 +20,7 @@ from annotator.models import (
     PromptImport,
     QualityReport,
     Ranking,
+    Withdrawal,
 )
 from annotator.ranking import queue
 from tests.factories import make_comparison, make_guideline, make_ranking, make_user
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.django_db
 
 OURS = [model for model in admin.site._registry if model._meta.app_label == "annotator"]
 HISTORY = [Ranking, Assignment, Event, Completion, PromptImport, GoldAnswer, Invitation, QualityReport]
+HISTORY += [Export, Withdrawal]
 
 
 @pytest.fixture
@@ -44,6 +47,8 @@ def rows(project, bob):
     PromptImport.objects.create(project=project, name="tasks.tsv")
     events.record(project, bob, "looked")
     GoldAnswer.objects.create(comparison=Comparison.objects.first(), ranks={})
+    Export.objects.create(project=project, name="Everything", recipe={"format": "raw"}, created_by=bob)
+    Withdrawal.objects.create(project=project, annotator=bob)
     Invitation.objects.create(project=project, secret_hash="0" * 64, expires_at=timezone.now())
     Note.objects.create(project=project, author=bob, text="The example is wrong.")
     QualityReport.objects.create(project=project, last_ranking=1, seconds=0.1, computed_at=timezone.now())

@@ -36,6 +36,7 @@ PAGES = [
     "/",
     "/projects/new/",
     "/account/",
+    "/account/judgments/",
     "/account/password/",
     "/join/nowhere/",
     *(

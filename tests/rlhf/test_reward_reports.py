@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from annotator.exports.formats import pseudonym
 from annotator.models import Completion, Project, User
+from annotator.names import Names
+from annotator.pseudonyms import pseudonym
 from rlhf import diagrams, reward_reports
 from rlhf.models import Checkpoint
 from rlhf.report_tables import TABLES
@@ -82,7 +83,7 @@ def test_texts_are_escaped_and_clipped_and_lead_to_their_comparison(
     content = page(client_of(alice), reward)
     assert "&lt;script&gt;alert(1)&lt;/script&gt; 整理包裹" in content
     assert "<script>alert(1)" not in content and "长" * 400 not in content
-    report = reward_report(reward)
+    report = reward_report(reward, Names(reward.project, alice).by_pseudonym())
     assert report.contradicted
     for one in report.contradicted:
         assert one.probability < 0.5 and one.margin > 0
@@ -94,15 +95,30 @@ def test_texts_are_escaped_and_clipped_and_lead_to_their_comparison(
 def test_annotators_have_names_on_the_page_and_pseudonyms_in_the_json(
     reward: Checkpoint, alice: User, bob: User, project: Project, client_of: Login
 ):
-    names = {row.figure.label for row in reward_report(reward).annotators}
-    assert names == {"bob", "carol"}
+    def names() -> set[str]:
+        report = reward_report(reward, Names(project, alice).by_pseudonym())
+        return {row.figure.label for row in report.annotators}
+
+    assert names() == {"bob", "carol"}
     project.memberships.filter(user=bob).delete()
-    assert pseudonym(project, bob.pk) in {row.figure.label for row in reward_report(reward).annotators}
+    assert pseudonym(project, bob.pk) in names()
     response = client_of(alice).get(f"{reward.run.get_absolute_url()}data/?download")
     metrics = json.loads(response.content)["checkpoint"]["metrics"]
     assert {row["annotator"] for row in metrics["annotators"]} >= {pseudonym(project, bob.pk)}
     assert metrics["curve"]["points"][-1]["tasks"] == 16
     assert {"gains", "slices", "contradicted", "bins", "selection", "previous"} <= metrics.keys()
+
+
+def test_researchers_read_pseudonyms(
+    reward: Checkpoint, bob: User, carol: User, dana: User, project: Project, client_of: Login
+):
+    client = client_of(dana)
+    content = page(client, reward)
+    assert pseudonym(project, bob.pk) in content
+    for table in ("annotators", "contradicted"):
+        found = {row["annotator"] for row in rows_of(client, reward, table)}
+        assert found <= {pseudonym(project, user.pk) for user in (bob, carol)} and found
+    assert "bob" not in content and "carol" not in content
 
 
 def test_tables_are_files(reward: Checkpoint, alice: User, client_of: Login):

@@ -75,7 +75,7 @@ class Columns:
         if process.wait() != 0:
             said = process.stderr.read(1000).strip()
             known = process.returncode == 3 and said
-            why = said if known else "it cannot be unpacked within the limits of memory."
+            why = said if known else "it cannot be unpacked: it is damaged, or takes more memory than it may."
             raise ImportProblem(0, "", why)
 
 

@@ -50,10 +50,11 @@ def renamed(row: Row) -> Row:
 
 def unpacked(row: Row) -> Row:
     """The row with the JSON in its cells taken apart; a cell that is no JSON stays a text."""
-    return {name: _taken_apart(value) if name in STRUCTURED else value for name, value in row.items()}
+    return {name: taken_apart(value) if name in STRUCTURED else value for name, value in row.items()}
 
 
-def _taken_apart(value: object) -> object:
+def taken_apart(value: object) -> object:
+    """What the JSON in a cell says; the cell itself where it is none."""
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
         return value
     try:

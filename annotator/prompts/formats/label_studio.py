@@ -1,4 +1,4 @@
-"""Label Studio's exports (JSON and JSON-MIN) of projects that compare or rank texts.
+"""Label Studio's exports (JSON, JSON-MIN and CSV) of projects that compare or rank texts.
 
 The datum named like a task is the task. Texts to compare are the others named like answers (Pairwise: left is
 the first, right the second), or the items of a list (Ranker: the order of the list, or of the buckets, within
@@ -13,6 +13,7 @@ from typing import Any
 from annotator.prompts import fields
 from annotator.prompts.fields import FieldProblem, Row
 from annotator.prompts.formats.given import Given, dense
+from annotator.prompts.formats.headed import taken_apart
 from annotator.prompts.formats.naming import answer_names, prompt_name
 from annotator.prompts.records import Record
 
@@ -22,7 +23,7 @@ _TASK = {"data", "annotations", "completions", "annotation_id", "annotator"}
 
 
 def recognises(row: Row) -> bool:
-    """Whether it is a task with data and annotations, or one of JSON-MIN."""
+    """Whether it is a task with data and annotations, or one of JSON-MIN or CSV."""
     if isinstance(row.get("data"), dict) and ("annotations" in row or "completions" in row):
         return True
     return "annotation_id" in row and "lead_time" in row
@@ -80,12 +81,13 @@ def _results(row: Row) -> Iterator[tuple[str, Any]]:
         for result in results if isinstance(results, list) else ():
             if isinstance(result, dict) and isinstance(result.get("value"), dict):
                 yield _who(annotation.get("completed_by")), result["value"]
-    if "annotation_id" in row:  # JSON-MIN: the results are the task's own fields
-        for value in row.values():
+    if "annotation_id" in row:  # JSON-MIN and CSV: the results are the task's own fields
+        for value in map(taken_apart, row.values()):
             if isinstance(value, str) and value in SIDES:
                 yield _who(row.get("annotator")), {"selected": value}
-            elif isinstance(value, dict):
-                yield _who(row.get("annotator")), value
+            for result in value if isinstance(value, list) else [value]:
+                if isinstance(result, dict) and ("selected" in result or "ranker" in result):
+                    yield _who(row.get("annotator")), result
 
 
 def _ranks(value: Row, names: list[str], ids: list[str]) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ _NO_TAG = re.compile(rf"<(?!/?(?:{_TAGS})(?:\s[^<>]*)?/?>|!--)", re.IGNORECASE)
 _BREAKS = re.compile(
     r"<(?:br|hr)\s*/?>|</(?:p|div|li|tr|h[1-6]|blockquote|pre|table|ul|ol)\s*>", re.IGNORECASE
 )
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # half of a pair, which is no text to nh3
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 
 
@@ -46,7 +47,7 @@ def without_html(text: str) -> str:
     A text without a tag of HTML and without entities stays as it is: x < y is none.
     """
     if "<" in text and _TAG.search(text):
-        text = _NO_TAG.sub("&lt;", text)
+        text = _NO_TAG.sub("&lt;", _SURROGATE.sub("", text))
         text = _BREAKS.sub(lambda found: "\n" + found.group(), text)
         return html.unescape(nh3.clean(text, tags=set(), attributes={}))
     if "&" in text and _ENTITY.search(text):

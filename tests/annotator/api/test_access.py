@@ -4,6 +4,8 @@ import pytest
 from django.urls import get_resolver
 
 from annotator.api.urls import urlpatterns
+from annotator.exports import jobs
+from annotator.exports.recipe import Recipe
 from annotator.models import Completion, Note, Ranking
 from annotator.quality import gold
 from annotator.ranking import queue
@@ -34,6 +36,13 @@ MATRIX = [
     ("post", "projects/support/notes/{note}/done/", MANAGERS),
     ("get", "projects/support/exports/trl/", STAFF),
     ("get", "projects/support/exports/raw/", STAFF),
+    ("get", "projects/support/exports/", STAFF),
+    ("post", "projects/support/exports/", {**STAFF, "alice": 400, "dana": 400}),
+    ("get", "projects/support/exports/{export}/", STAFF),
+    ("delete", "projects/support/exports/{export}/", {**MANAGERS, "alice": 204}),
+    ("post", "projects/support/exports/{export}/cancel/", MANAGERS),
+    ("post", "projects/support/exports/{export}/repeat/", {**STAFF, "alice": 201, "dana": 201}),
+    ("get", "projects/support/exports/{export}/files/manifest.json", {**STAFF, "alice": 404, "dana": 404}),
     ("post", "projects/support/claim/", {**JUDGES, "alice": 204, "bob": 204}),
     ("post", "projects/support/renew/", INVALID),
     ("post", "projects/support/submit/", INVALID),
@@ -58,6 +67,8 @@ def test_the_matrix(request, client, project, method, path, name, status):
         ids |= {"comparison": comparison.pk, "gold": answer.comparison_id}
     if "notes/{" in path:
         ids["note"] = Note.objects.create(project=project, author=make_user(), text="Unclear.").pk
+    if "exports/{" in path:
+        ids["export"] = jobs.create(project=project, recipe=Recipe("raw"), user=None, send_it=False).pk
     if name != "nobody":
         client.force_login(request.getfixturevalue(name))
     url = f"/api/{path.format(**ids)}"
@@ -66,7 +77,7 @@ def test_the_matrix(request, client, project, method, path, name, status):
 
 
 def test_the_matrix_names_every_address():
-    named = {path.format(prompt=1, comparison=1, gold=1, note=1) for _, path, _ in MATRIX}
+    named = {path.format(prompt=1, comparison=1, gold=1, note=1, export=1) for _, path, _ in MATRIX}
     resolver = get_resolver("annotator.api.urls")
     resolved = {resolver.resolve(f"/{path}").url_name for path in named}
     assert resolved == {pattern.name for pattern in urlpatterns}

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from annotator.exports.formats import prompt_text, pseudonym, raw_rows, trl_rows
+from annotator.exports.reading import in_words
+from annotator.exports.writing import rows
 from annotator.models import Completion
+from annotator.pseudonyms import pseudonym
 from annotator.ranking import queue
 from annotator.ranking.judgments import Judgment
 from annotator.ranking.submit import submit, undo
@@ -29,20 +31,26 @@ def test_trl_lines_trace_back_to_their_rows(project, bob):
     comparison = make_comparison(project, prompt, iteration=3)
     ranking = make_ranking(project, bob, strength=2)
     good, bad = Completion.objects.order_by("pk")
-    (row,) = trl_rows(project)
+    (row,) = rows(project, format="trl")
     assert row == {
         "prompt": "Antonyms\n\nInput: hot\nOutput: cold",
         "chosen": good.text,
         "rejected": bad.text,
+        "group": f"ranking-{ranking.pk}",
+        "agreement": 1.0,
+        "votes": 1,
+        "weight": 1.0,
         "strength": 2,
         "prompt_id": prompt.pk,
         "chosen_id": good.pk,
         "rejected_id": bad.pk,
         "chosen_source": "model",
         "rejected_source": "model",
+        "chosen_checkpoint": None,
+        "rejected_checkpoint": None,
         "comparison": comparison.pk,
-        "ranking": ranking.pk,
-        "annotator": pseudonym(project, bob.pk),
+        "rankings": [ranking.pk],
+        "annotators": [pseudonym(project, bob.pk)],
         "iteration": 3,
         "domain": "writing",
         "language": "en",
@@ -61,16 +69,16 @@ def test_ties_and_what_cannot_be_judged_give_no_pair(project, bob):
     make_comparison(project)
     tied = queue.claim_next(annotator=bob, project=project)
     submit(assignment=tied, judgment=Judgment(ranks=dict.fromkeys(tied.order, 1)), idempotency_key="tie")
-    assert list(trl_rows(project)) == []
-    assert len(list(raw_rows(project))) == 3
+    assert list(rows(project, format="trl")) == []
+    assert len(list(rows(project, format="raw"))) == 3
 
 
 def test_an_edited_text_stands_above_the_chosen(project, bob):
     make_comparison(project)
     make_ranking(project, bob, improved_text="The best.")
-    rows = list(trl_rows(project))
-    assert [(row["chosen"], row["chosen_source"]) for row in rows[:2]] == [("The best.", "edited")] * 2
-    assert rows[2]["chosen_source"] == "model"
+    lines = list(rows(project, format="trl"))
+    assert [(row["chosen"], row["chosen_source"]) for row in lines[:2]] == [("The best.", "edited")] * 2
+    assert lines[2]["chosen_source"] == "model"
 
 
 def test_raw_lines_hold_all_that_was_said(project, bob):
@@ -79,10 +87,10 @@ def test_raw_lines_hold_all_that_was_said(project, bob):
     ranking = make_ranking(
         project, bob, strength=1, rationale="Shorter.", seconds=4.5, improved_text="Better."
     )
-    (row,) = raw_rows(project)
+    (row,) = rows(project, format="raw")
     assert row["ranking"] == ranking.pk
     assert [completion["id"] for completion in row["completions"]] == ranking.order
-    assert row["ranks"] == ranking.ranks
+    assert {str(shown["id"]): shown["rank"] for shown in row["completions"]} == ranking.ranks
     assert (row["strength"], row["rationale"], row["seconds"]) == (1, "Shorter.", 4.5)
     assert (row["improved_text"], row["guideline_version"]) == ("Better.", 1)
     assert (row["verdict"], row["live"], row["simulated"]) == ("ranked", True, False)
@@ -94,8 +102,8 @@ def test_raw_marks_what_was_superseded(project, bob):
     first = make_ranking(project, bob)
     undone = undo(annotator=bob, ranking=first, idempotency_key="u")
     again = make_ranking(project, bob, first=1)
-    rows = list(raw_rows(project))
-    assert [(row["ranking"], row["live"], row["superseded_by"]) for row in rows] == [
+    lines = rows(project, format="raw")
+    assert [(row["ranking"], row["live"], row["superseded_by"]) for row in lines] == [
         (first.pk, False, undone.pk),
         (undone.pk, False, again.pk),
         (again.pk, True, None),
@@ -115,16 +123,19 @@ def test_no_line_names_a_person(project):
     secret = make_member(project, user=make_user("zaphod"))
     make_comparison(project)
     make_ranking(project, secret)
-    rows = [*raw_rows(project), *trl_rows(project)]
-    assert len(rows) == 2
-    assert "zaphod" not in json.dumps(rows)
+    lines = [*rows(project, format="raw"), *rows(project, format="trl")]
+    assert len(lines) == 2
+    assert "zaphod" not in json.dumps(lines)
 
 
 def test_simulated_judgments_are_marked(project):
     robot = make_member(project, user=make_user("robot", is_simulated=True))
     make_comparison(project)
     make_ranking(project, robot)
-    assert [row["simulated"] for row in (*trl_rows(project), *raw_rows(project))] == [True, True]
+    assert [row["simulated"] for row in (*rows(project, format="trl"), *rows(project, format="raw"))] == [
+        True,
+        True,
+    ]
 
 
 def test_other_projects_stay_out(project, bob):
@@ -132,12 +143,9 @@ def test_other_projects_stay_out(project, bob):
     stranger = make_member(other)
     make_comparison(other)
     make_ranking(other, stranger)
-    assert list(trl_rows(project)) == list(raw_rows(project)) == []
+    assert list(rows(project, format="trl")) == list(rows(project, format="raw")) == []
 
 
-def test_a_task_of_examples_alone_has_words(project):
-    prompt = make_prompt(
-        project, "x", examples=[{"input": "a", "output": "b"}, {"input": "c", "output": "d"}]
-    )
-    prompt.text = ""
-    assert prompt_text(prompt) == "Input: a\nOutput: b\n\nInput: c\nOutput: d"
+def test_a_task_of_examples_alone_has_words():
+    examples = [{"input": "a", "output": "b"}, {"input": "c", "output": "d"}]
+    assert in_words("", examples) == "Input: a\nOutput: b\n\nInput: c\nOutput: d"

@@ -2,14 +2,14 @@
 
 import pytest
 
-from annotator.exports.formats import pseudonym, raw_rows, trl_rows
+from annotator.exports.writing import rows
 from annotator.models import Assignment, Comparison, Ranking, Role, Verdict
+from annotator.pseudonyms import pseudonym
 from annotator.quality import wins
 from annotator.quality.agreement import pairwise_agreement
 from annotator.ranking import queue
 from annotator.ranking.adjudication import adjudicate, withdraw
 from annotator.ranking.judgments import InvalidJudgment, Judgment
-from annotator.ranking.pairs import pairs_of
 from annotator.ranking.submit import undo
 from tests.factories import make_comparison, make_member, make_ranking
 
@@ -43,7 +43,6 @@ def test_the_decision_is_the_only_vote(project, alice, disputed):
     disputed.refresh_from_db()
     assert list(Ranking.objects.votes()) == [ranking]
     assert Ranking.objects.live().count() == 3
-    assert [(pair.chosen.pk, pair.rejected.pk) for pair in pairs_of(project)] == [(ids[1], ids[0])]
     record = wins.of_prompt(disputed.prompt)
     assert (record[ids[1]].share, record[ids[1]].pairs) == (1.0, 1)
     assert (disputed.judgments_taken, disputed.judgments_wanted, disputed.is_adjudicated) == (3, 3, True)
@@ -55,10 +54,10 @@ def test_preferences_are_exported_from_the_decision_and_judgments_from_everybody
 ):
     ids = sorted(disputed.slots.values_list("completion", flat=True))
     decide(disputed, alice)
-    (line,) = trl_rows(project)
+    (line,) = rows(project, format="trl")
     assert (line["chosen_id"], line["rejected_id"]) == (ids[1], ids[0])
-    assert line["annotator"] == pseudonym(project, alice.pk)
-    assert [(row["annotator"], row["live"], row["decision"]) for row in raw_rows(project)] == [
+    assert line["annotators"] == [pseudonym(project, alice.pk)]
+    assert [(row["annotator"], row["live"], row["decision"]) for row in rows(project, format="raw")] == [
         (pseudonym(project, bob.pk), True, False),
         (pseudonym(project, carol.pk), True, False),
         (pseudonym(project, alice.pk), True, True),

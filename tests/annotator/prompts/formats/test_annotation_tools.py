@@ -149,14 +149,17 @@ class TestLabelStudio:
         )
         assert record.ignored == ("id", "predictions")
 
-    def test_json_min(self):
+    @pytest.mark.parametrize(
+        "comparison", ["right", [{"selected": "right"}], '[{"selected": "right"}]', {"selected": "right"}]
+    )
+    def test_json_min_and_csv(self, comparison):
         row = {
             **self.data,
             "id": 1,
             "annotation_id": 3,
             "annotator": 4,
             "lead_time": 5.2,
-            "comparison": "right",
+            "comparison": comparison,
         }
         name, record = read(row)
         assert (name, record.text) == ("label-studio", "Hi")

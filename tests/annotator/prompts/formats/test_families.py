@@ -456,3 +456,26 @@ def test_rows_of_no_family(row):
 def test_most_rows_decide():
     chat = {"messages": [{"role": "user", "content": "Hi"}]}
     assert formats.recognise([{"text": "a"}, chat, chat], answers=False).name == "chat"
+
+
+class TestAgainstTrl:
+    """Where TRL takes a prompt out of chosen and rejected itself, we find the same one."""
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            {"chosen": "The sky is blue.", "rejected": "The sky is green."},
+            {
+                "chosen": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
+                "rejected": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Go"}],
+            },
+        ],
+    )
+    def test_the_prompt(self, row):
+        data_utils = pytest.importorskip("trl.data_utils")
+        theirs = data_utils.extract_prompt(row)
+        prompt, chosen = theirs["prompt"], theirs["chosen"]
+        if isinstance(prompt, list):
+            prompt, chosen = prompt[0]["content"], chosen[0]["content"]
+        _, record = read(row)
+        assert (record.text, record.completions[0].text) == (prompt.strip(), chosen.strip())

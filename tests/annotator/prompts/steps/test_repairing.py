@@ -72,6 +72,7 @@ class TestHtml:
             ("use <input> as <name>", "use  as <name>"),
             ("Fish & chips", "Fish & chips"),
             ("请写<b>反义词</b>", "请写反义词"),
+            ("<b>half\ud800</b>", "half"),
         ],
     )
     def test_tags_go_and_words_stay(self, text, plain):
