@@ -26,7 +26,7 @@ TICKETS = [
     {"text": "请把来信归入一个部门。"},
     {"text": 5},
 ]
-# file: its rows, judgments of each that it brings, rows at most that repeat a pair of texts and so its judgments
+# file: its rows, judgments of each that it brings, rows at most that repeat a pair of texts and its judgments
 REAL = {
     "autoj_pairwise.jsonl": (1392, 1, 28),
     "belle_zh_seed_tasks.jsonl": (175, 0, 0),
