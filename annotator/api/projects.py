@@ -23,7 +23,7 @@ from annotator.api.idempotency import idempotent
 from annotator.api.views import ApiView, ById, NewestFirst, ProjectView, created
 from annotator.models import Event, Guideline, Project, QualityReport, ResponseFormat
 from annotator.project_form import MOST_SCALES, store
-from annotator.quality import progress
+from annotator.quality import progress, tables
 
 SETTINGS = [
     *("name", "description", "language", "response_format", "completions_per_comparison"),
@@ -221,8 +221,14 @@ class Quality(ProjectView):
 
     @extend_schema(responses=QualityOutput)
     def get(self, request: Request, slug: str) -> Response:
-        """Agreement and reliability as last computed; 404 before the first time."""
-        return Response(QualityOutput(get_object_or_404(QualityReport, project=self.project)).data)
+        """Agreement and reliability as last computed; 404 before the first time.
+
+        `figures.people` is by user name for managers, by the pseudonyms of exports for researchers.
+        """
+        report = get_object_or_404(QualityReport, project=self.project)
+        people = tables.people_for(self.project, report.figures, self.person)
+        report.figures = {**report.figures, "people": people}
+        return Response(QualityOutput(report).data)
 
 
 class EventList(ProjectView, ListAPIView[Event]):
@@ -232,8 +238,8 @@ class EventList(ProjectView, ListAPIView[Event]):
     pagination_class = NewestFirst
 
     def get_queryset(self) -> QuerySet[Event]:
-        return self.project.events.select_related("actor")
+        return events.seen_by(self.project, self.person)
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Who did what in the project, the newest first."""
+        """Who did what in the project, the newest first; what names members is for managers."""
         return super().get(request, *args, **kwargs)

@@ -67,6 +67,8 @@ class RankingList(ProjectView, ListAPIView[Ranking]):
     def get_queryset(self) -> QuerySet[Ranking]:
         wanted = asked(RankingFilter, self.request)
         rows = Ranking.objects.votes() if wanted["votes"] else Ranking.objects.all()
+        if not has_role(self.person, self.project, *MANAGERS):
+            rows = rows.consented()  # whoever has withdrawn is nothing to researchers
         rows = rows.filter(comparison__project=self.project).select_related("comparison", "annotator")
         columns = {
             "comparison": "comparison",
@@ -88,5 +90,8 @@ class RankingList(ProjectView, ListAPIView[Ranking]):
 
     @extend_schema(parameters=[RankingFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Every judgment as it was given, superseded and undone ones too."""
+        """Every judgment as it was given, superseded and undone ones too.
+
+        Researchers do not get those of annotators who have withdrawn.
+        """
         return super().get(request, *args, **kwargs)
