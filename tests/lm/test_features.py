@@ -13,6 +13,7 @@ from rlhf.lm.backbones import load_causal, load_encoder
 from rlhf.lm.covariates import likelihood_covariates, text_covariates
 from rlhf.lm.data import Example, Task
 from rlhf.lm.encoder_states import pooled_states
+from rlhf.lm.execution import execution_covariates
 from rlhf.lm.features import Features
 from rlhf.lm.inputs import DEFAULT
 from rlhf.lm.prompting import generator_text
@@ -49,10 +50,11 @@ def test_they_are_pooled_states_likelihoods_the_encoders_view_and_counts(feature
     wanted = [
         *(states.mean(0), states.max(0), likelihood_covariates(logprobs[:-1], logprobs[-1])),
         *(encoder.encode(["Write one word."])[0], pairs, text_covariates(LONG.text, "Write one word.")),
+        execution_covariates(lm, [(LONG, "Write one word.")])[0],
     ]
     np.testing.assert_allclose(row, np.concatenate(wanted), atol=1e-4)
     assert list(features.groups) == list(DEFAULT)
-    assert len(row) == features.width == 32 + 32 + 6 + 32 + 64 + 15
+    assert len(row) == features.width == 32 + 32 + 6 + 32 + 64 + 15 + 4
 
 
 def test_inputs_can_be_chosen_and_keep_their_values(features: Features) -> None:
@@ -75,7 +77,9 @@ def test_an_encoder_alone_is_enough(features: Features) -> None:
     items = [(SHORT, "Sort it."), (LONG, "")]
     assert alone.names == ("encoder", "encoder_mean", "encoder_max", "text")
     both, parts = features.of(items), features.groups
-    np.testing.assert_allclose(alone.of(items), both[:, parts["encoder"].start :], atol=1e-4)
+    np.testing.assert_allclose(
+        alone.of(items), both[:, parts["encoder"].start : parts["text"].stop], atol=1e-4
+    )
     assert alone.identity["backbone"] is None and alone.identity != features.identity
 
 

@@ -16,7 +16,7 @@ def test_columns_stand_in_one_order_whatever_is_named_first() -> None:
         "encoder": slice(4, 7),
         "text": slice(7, 22),
     }
-    assert chosen(None, lm=True, encoder=False) == ("mean", "max", "likelihood", "text")
+    assert chosen(None, lm=True, encoder=False) == ("mean", "max", "likelihood", "text", "execution")
     with pytest.raises(ValueError, match="at least one"):
         chosen((), lm=True, encoder=True)
     with pytest.raises(ValueError, match="'mean' needs a language model"):

@@ -92,7 +92,7 @@ def _answers(row: Row) -> Iterator[Answer]:
                     question = name.removesuffix(".responses")
                     yield Answer(question, str(_at(users, place, "")), answer)
         elif _is_flat(name, value):  # 1.x, as a dataset
-            for answer in value:
+            for answer in value if isinstance(value, list) else ():
                 if _is_submitted(answer):
                     yield Answer(name, _user(answer), answer.get("value"))
 
