@@ -24,7 +24,7 @@ from tests.test_loop import logs, query, wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
-ANNOTATORS, COMPARISONS = 8, 2500
+ANNOTATORS, COMPARISONS = 8, 9000  # a worker writes for some seconds
 PATIENCE = 240.0  # seconds; where others use the machine too
 
 # Many judgments, an export of them to compare with, the same asked of a worker, and dana's session.
