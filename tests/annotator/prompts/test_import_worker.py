@@ -21,16 +21,17 @@ from tests.test_loop import logs, query, wait_for
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 TASKS = 6000
+KILLED_TASKS = 14_000  # so that a worker has some seconds to do
 PATIENCE = 200.0  # seconds; the machine may be busy
-PREPARE = f"""
+PREPARE = """
 import json
 from django.core.files.base import ContentFile
 from annotator.models import Project, User
 from annotator.prompts import importing
 project = Project.objects.create(slug="small", name="Small", held_out_share=0.0)
 rows = (
-    dict(prompt=f"Task {{n}} asks for number {{n * 7919}}.", chosen=f"Do {{n}}.", rejected=f"Leave {{n}}.")
-    for n in range({TASKS})
+    dict(prompt=f"Task {n} asks for number {n * 7919}.", chosen=f"Do {n}.", rejected=f"Leave {n}.")
+    for n in range(TASKS)
 )
 content = "\\n".join(map(json.dumps, rows)).encode()
 importing.create_import(
@@ -53,6 +54,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def shell(site: Site, code: str) -> None:
     done = site.manage("shell", "--no-imports", "-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def prepare(site: Site, tasks: int = TASKS) -> None:
+    shell(site, f"TASKS = {tasks}\n{PREPARE}")
 
 
 def batch(site: Site) -> dict[str, Any]:
@@ -90,13 +95,13 @@ def test_a_worker_that_is_killed_at_any_moment_leaves_nothing_half_done(site: Si
     site.start_redis()
     site.start_worker("light")
     site.start_beat()
-    shell(site, PREPARE)
+    prepare(site, KILLED_TASKS)
     for done in (100, 2000):
         wait_for(site, lambda d=done: is_at(site, "inspecting", d), seconds=PATIENCE)
         kill_worker(site)
         wait_for(site, lambda: batch(site)["progress"].get("done", 0) == 0, seconds=PATIENCE)
     wait_for(site, lambda: batch(site)["state"] == "ready", seconds=PATIENCE)
-    assert batch(site)["report"]["kept"] == TASKS
+    assert batch(site)["report"]["kept"] == KILLED_TASKS
     assert count(site, "prompt") == 0
     # What is left are the prepared tasks; nothing was rejected.
     wait_for(site, lambda: len(left_over(site)) == 1, seconds=PATIENCE)
@@ -110,14 +115,14 @@ def test_a_worker_that_is_killed_at_any_moment_leaves_nothing_half_done(site: Si
         wait_for(site, lambda: batch(site)["progress"].get("done", 0) == 0, seconds=PATIENCE)
     wait_for(site, lambda: batch(site)["state"] == "done", seconds=PATIENCE)
     wait_for(site, lambda: count(site, "project") == 1, seconds=PATIENCE)
-    assert count(site, "prompt") == count(site, "prompt", project) == TASKS
-    assert count(site, "comparison") == count(site, "ranking") == count(site, "assignment") == TASKS
-    assert count(site, "completion") == 2 * TASKS
+    assert count(site, "prompt") == count(site, "prompt", project) == KILLED_TASKS
+    assert count(site, "comparison") == count(site, "ranking") == count(site, "assignment") == KILLED_TASKS
+    assert count(site, "completion") == 2 * KILLED_TASKS
     wait_for(site, lambda: left_over(site) == [], seconds=PATIENCE)
 
 
 def test_without_a_broker_it_waits_and_comes_in_when_that_is_back(site: Site):
-    shell(site, PREPARE)
+    prepare(site)
     assert batch(site)["state"] == "queued"
     site.start_redis()
     site.start_worker("light")
@@ -127,7 +132,7 @@ def test_without_a_broker_it_waits_and_comes_in_when_that_is_back(site: Site):
 
 def test_others_can_write_while_it_stores(site: Site):
     """The longest that anybody waits to write is a chunk or the last transaction, and not the import."""
-    shell(site, PREPARE)
+    prepare(site)
     site.start_redis()
     site.start_worker("light")
     site.start_beat()
