@@ -197,6 +197,7 @@ class Loop:
 def wait_for_import(batch: PromptImport) -> None:
     """Wait for the light worker to inspect or to store. Raises RuntimeError if it fails or nobody does it."""
     end = time.monotonic() + WAIT_SECONDS
+    batch.refresh_from_db()
     while batch.is_active:
         if time.monotonic() > end:
             raise RuntimeError(f"no worker imported {batch.name} within {WAIT_SECONDS:.0f} s")
