@@ -136,3 +136,18 @@ def distinct(model: type[Model], column: str, most: int) -> list[str]:
             [most],
         )
         return [value for (value,) in cursor.fetchall()]
+
+
+class PausedFilter(RareFilter):
+    """Whether a member or a project is paused."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("working", _("At work")), ("paused", _("Paused"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in ("working", "paused"):
+            return queryset
+        return queryset.filter(paused_at__isnull=self.value() == "working")

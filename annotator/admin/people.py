@@ -28,7 +28,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from annotator import audit, events, invitations
 from annotator.admin.actions import CannotDo, each
 from annotator.admin.base import Group, ReadOnly, SiteAdmin
-from annotator.admin.filters import PeriodFilter, RareFilter
+from annotator.admin.filters import PausedFilter, PeriodFilter, RareFilter
 from annotator.models import Assignment, Invitation, Membership, Ranking, Role, User
 from annotator.quality import watch
 from annotator.ranking import leases
@@ -130,26 +130,13 @@ class GroupAdmin(BaseGroupAdmin, SiteAdmin):  # type: ignore[misc]
         return bool(request.user.is_superuser)
 
 
-class WorkFilter(RareFilter):
-    title = gettext_lazy("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("working", gettext_lazy("At work")), ("paused", gettext_lazy("Paused"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() not in ("working", "paused"):
-            return queryset
-        return queryset.filter(paused_at__isnull=self.value() == "working")
-
-
 @admin.register(Membership)
 class MembershipAdmin(SiteAdmin):
     group, icon = Group.PEOPLE, "badge"
     list_display = ["user", "project", "shown_role", "paused_at", "pause_kind", "reliability", "created_at"]
     list_filter = [
         ("role", ChoicesDropdownFilter),
-        WorkFilter,
+        PausedFilter,
         ("pause_kind", ChoicesDropdownFilter),
         ("project", RelatedDropdownFilter),
         ("user", AutocompleteSelectFilter),

@@ -23,7 +23,7 @@ from unfold.decorators import display
 from annotator import audit, events, pausing
 from annotator.admin.actions import each
 from annotator.admin.base import Group, Many, ReadOnly, SiteAdmin
-from annotator.admin.filters import DistinctFilter, PeriodFilter, RareFilter
+from annotator.admin.filters import DistinctFilter, PausedFilter, PeriodFilter, RareFilter
 from annotator.models import Event, Guideline, Membership, Note, Project, Prompt, Ranking
 
 
@@ -41,25 +41,12 @@ class MembershipInline(ReadOnly, TabularInline):
         return super().get_queryset(request).select_related("user", "project")
 
 
-class PauseFilter(RareFilter):
-    title = gettext_lazy("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("working", gettext_lazy("At work")), ("paused", gettext_lazy("Paused"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() not in ("working", "paused"):
-            return queryset
-        return queryset.filter(paused_at__isnull=self.value() == "working")
-
-
 @admin.register(Project)
 class ProjectAdmin(SiteAdmin):
     group, icon = Group.PROJECTS, "folder"
     list_display = ["name", "slug", "state", "response_format", "language", "judgments_wanted", "created_at"]
     list_filter = [
-        PauseFilter,
+        PausedFilter,
         ("response_format", ChoicesDropdownFilter),
         ("language", ChoicesDropdownFilter),
         ("created_at", PeriodFilter),
