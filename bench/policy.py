@@ -152,6 +152,9 @@ class Seed:
         self.prepared: Prepared = prepare(
             self.base, encoder, options.models, self.split, seed=seed, folder=self.folder, second=second
         )
+        if second:
+            seconds = self.prepared.seconds
+            self.earlier += (seconds["sampling again"] + seconds["reward"]) / 60
         self.items, self.gold = read(
             self.base,
             self.base,

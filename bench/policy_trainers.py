@@ -50,10 +50,18 @@ def demonstrations(base: CausalLM, prepared: Prepared, settings: Settings, folde
 
 
 def token_values(base: CausalLM, prepared: Prepared, settings: Settings, folder: Path) -> Iterator[Record]:
-    """ILQL on the ranked texts and samples of its own, against the pessimistic reward."""
+    """ILQL on the ranked texts and samples of its own, against the pessimistic reward.
+
+    How far it goes is chosen by gold on training tasks that it leaves aside.
+    """
     config = dataclasses.replace(IlqlConfig(max_new_tokens=MAX_NEW_TOKENS), **settings)
     return q_learning.train(
-        config, policy=base, dataset=prepared.dataset, score=prepared.reward.score, folder=folder
+        config,
+        policy=base,
+        dataset=prepared.dataset,
+        score=prepared.reward.score,
+        executor=prepared.reward.features.lm,
+        folder=folder,
     )
 
 

@@ -221,7 +221,8 @@ class IlqlConfig:
     """The part of the way that the slow copies of Q go at each update."""
     check_tasks: int = 12
     """Training tasks left aside: on them the best epoch and β are chosen. At most a fourth of all."""
-    check_samples: int = 4
+    check_samples: int = 8
+    """Texts of each of them at each β; gold is what chooses, where they have held-out examples."""
     beta: float = 16.0
     """The largest weight of Q in decoding that is tried, after its half, quarter …; the best is kept."""
     beta_trials: int = 5

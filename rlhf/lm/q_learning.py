@@ -22,6 +22,7 @@ from rlhf.lm.configs import IlqlConfig
 from rlhf.lm.data import Dataset, Record, Task
 from rlhf.lm.evaluation import Score
 from rlhf.lm.guards import limit_passed
+from rlhf.lm.over_optimisation import GOLD
 from rlhf.lm.policy_samples import beside, write
 from rlhf.lm.q_data import Ranked, RatedText, Trajectories, collect, encode, ranked_texts, rewards_of
 from rlhf.lm.q_heads import QHeads, perturb, refuse_q_heads, restore
@@ -31,6 +32,8 @@ from rlhf.lm.q_updates import fit, one_epoch
 from rlhf.lm.training_state import hash_of, run_identity, spread
 
 TASKS_A_CHUNK = 16  # whose texts are sampled and rated between two records
+CHOSEN_BY = (GOLD, "reward", "beta")
+"""What a trial is judged by: the first of these that it has."""
 
 
 def train(
@@ -40,12 +43,14 @@ def train(
     dataset: Dataset,
     score: Score | None,
     folder: Path,
+    executor: CausalLM | None = None,
     code_version: str = "",
 ) -> Iterator[Record]:
     """Train; yield a record for each chunk of tasks whose texts are rated, each epoch, each β tried or kept.
 
     All are saved in `folder`; where that holds a state, its records are given again and the run goes on.
-    Leaves `folder/policy`. `score` None takes the rankings themselves for rewards.
+    Leaves `folder/policy`. `score` None takes the rankings themselves for rewards. With an `executor`
+    (another model than the policy) β is chosen by gold, as far as tasks left aside have held-out examples.
     Raises ValueError (nothing to learn from), ResumeMismatch, DiskFull, FloatingPointError.
     """
     refuse_q_heads(policy, "train")
@@ -98,7 +103,7 @@ def train(
             if trials and trials[-1].note:
                 break
             started = time.perf_counter()
-            values = measure(config, policy, output, judges, score)
+            values = measure(config, policy, output, judges, score, executor)
             texts = write(policy, shown, max_new_tokens=config.max_new_tokens, seed=config.seed)
             without = [sample.text for sample in trials[0].samples] if trials else texts
             passed = limit_passed(config, values, trials[0].values) if trials else ""
@@ -181,16 +186,20 @@ def trajectories(
 
 
 def best_of(trials: Sequence[Record]) -> Record:
-    """Of the trials within the limits the one of the highest reward, or of the largest β without rewards."""
+    """Of the trials within the limits the best by gold, without it by reward, without that the largest β."""
     within = [trial for trial in trials if not trial.note]
-    return max(within, key=lambda trial: trial.values.get("reward", trial.values["beta"]))
+    return max(within, key=lambda trial: next(trial.values[n] for n in CHOSEN_BY if n in trial.values))
 
 
 def verdict(best: Record, trials: Sequence[Record]) -> str:
     """What to say of the β that is kept."""
     beta = f"β = {best.values['beta']:g} is kept"
-    if trials[-1].note:
-        return f"{beta}; at β = {trials[-1].values['beta']:g}, {trials[-1].note}"
+    *_, last = trials
+    if last.note:
+        return f"{beta}; at β = {last.values['beta']:g}, {last.note}"
     if best.values["beta"] == 0:
         return f"{beta}, the policy as it was: with Q it wrote nothing better"
+    if best is not last and GOLD in last.values:
+        gold = f"{last.values[GOLD]:.2f} instead of {best.values[GOLD]:.2f}"
+        return f"{beta}; at β = {last.values['beta']:g} gold is {gold}"
     return ""

@@ -1,4 +1,4 @@
-"""How a policy that decodes by Q heads fares at some β: reward, distance from the policy without, variety."""
+"""How a policy that decodes by Q heads fares at some β: reward, gold, distance from the policy without it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import numpy as np
 import torch
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.configs import IlqlConfig, SamplingConfig
+from rlhf.lm.configs import EvaluationConfig, IlqlConfig, SamplingConfig
 from rlhf.lm.data import Task
 from rlhf.lm.evaluation import Score
+from rlhf.lm.gold import gold_scores
+from rlhf.lm.gold_along import by_task
 from rlhf.lm.guards import repetition, without_copies
+from rlhf.lm.over_optimisation import measured
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.q_heads import PerturbedOutput
 from rlhf.lm.sampling import SampledCompletion, sample
@@ -24,9 +27,17 @@ def betas(config: IlqlConfig) -> list[float]:
 
 
 def measure(
-    config: IlqlConfig, lm: CausalLM, output: PerturbedOutput, tasks: Sequence[Task], score: Score | None
+    config: IlqlConfig,
+    lm: CausalLM,
+    output: PerturbedOutput,
+    tasks: Sequence[Task],
+    score: Score | None,
+    executor: CausalLM | None,
 ) -> dict[str, float]:
-    """What texts are like that it writes for these tasks at its β, drawn from its whole distribution."""
+    """What texts are like that it writes for these tasks at its β, drawn from its whole distribution.
+
+    Gold is on those of the tasks that have held-out examples.
+    """
     rollouts = SamplingConfig(
         completions_per_task=config.check_samples,
         temperature=1.0,
@@ -46,14 +57,20 @@ def measure(
         "repetition": repetition([c.text for c in written]),
         "score_std": 0.0,
     }
+    items = [(task, c.text) for task in tasks for c in groups[task.id]]
+    rewards: list[float | None] = [None] * len(items)
     if score is not None:
-        items = [(task, c.text) for task in tasks for c in groups[task.id]]
         means, stds = without_copies(score, config.copy_penalty)(items)
+        rewards = list((means - config.pessimism * stds).tolist())
         values |= {
             "score": float(np.mean(means)),
             "score_std": float(np.mean(stds)),
             "reward": float(np.mean(means - config.pessimism * stds)),
         }
+    if executor is not None:
+        found = gold_scores(executor, items, EvaluationConfig())
+        contrasts = [None if gold is None else gold.contrast for gold in found]
+        values |= measured(by_task(items, contrasts), by_task(items, rewards))
     return values
 
 

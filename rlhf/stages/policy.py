@@ -74,6 +74,7 @@ def records_of(run: Run, policy: CausalLM, dataset: Dataset, hold: Hold) -> Iter
             dataset=dataset,
             score=reward_of(needed(run.reward)).score if config.rewards == "model" else None,
             folder=folder,
+            executor=load_causal(settings.EXECUTOR, settings.MODELS_DIR),
             code_version=version,
         )
     judge = judge_of(config, dataset, reward_of(run.reward) if run.reward and config.gold_every else None)

@@ -13,7 +13,7 @@ from rlhf.lm import q_data, q_learning
 from rlhf.lm.backbones import CausalLM, load_causal
 from rlhf.lm.checkpoints import load_policy, read_manifest
 from rlhf.lm.configs import IlqlConfig
-from rlhf.lm.data import Dataset, Judgment, Record, Task
+from rlhf.lm.data import Dataset, Example, Judgment, Record, Task
 from rlhf.lm.policy_samples import write
 from rlhf.lm.q_data import RatedText, encode, ranked_texts, rewards_of
 from rlhf.lm.q_heads import QHeads, standardise
@@ -159,6 +159,47 @@ def test_beyond_a_limit_a_smaller_beta_is_kept(tiny: Path, tmp_path: Path) -> No
     assert records[-1].values["beta"] == 0
     assert records[-1].step == records[-1].total
     assert numbers(run(tiny, tmp_path, dataclasses.replace(CONFIG, kl_budget=1e-6))) == numbers(records)
+
+
+def test_gold_on_tasks_left_aside_chooses_beta(tiny: Path, tmp_path: Path) -> None:
+    """The reward asks for more Q than gold does: what gold is best at is kept, and the run says so."""
+    examples = (Example("1 2", "one"), Example("3 4", "two"))
+    tasks = {key: dataclasses.replace(task, held_out_examples=examples) for key, task in TASKS.items()}
+    records = list(
+        q_learning.train(
+            CONFIG,
+            policy=load(tiny),
+            dataset=Dataset(tasks),
+            score=score,
+            executor=load(tiny),
+            folder=tmp_path,
+        )
+    )
+    *trials, kept = [record for record in records if "beta" in record.values]
+    golds = {trial.values["beta"]: trial.values["gold"] for trial in trials}
+    assert set(golds) == {0.0, 2.0, 4.0} and len(set(golds.values())) == 3
+    assert kept.values["beta"] == max(golds, key=lambda beta: golds[beta])
+    aside = [name for name in kept.values if name.startswith("gold/")]
+    assert len(aside) == CONFIG.check_tasks
+    manifest = read_manifest(tmp_path / "policy", kind="policy")
+    assert manifest["q_heads"]["beta"] == kept.values["beta"]
+
+
+def trial(beta: float, note: str = "", **values: float) -> Record:
+    return Record(0, 9, {"beta": beta, **values}, note=note)
+
+
+def test_what_a_trial_is_judged_by() -> None:
+    over = trial(4, "KL 9.00 is over the budget of 8", reward=9, gold=9)
+    rated = [trial(0, reward=0.1), trial(2, reward=0.5), over]
+    assert q_learning.best_of(rated).values["beta"] == 2
+    judged = [trial(0, reward=0.1, gold=0.2), trial(1, reward=0.4, gold=0.3), trial(2, reward=0.6, gold=0.25)]
+    best = q_learning.best_of(judged)
+    assert best.values["beta"] == 1
+    assert q_learning.verdict(best, judged) == "β = 1 is kept; at β = 2 gold is 0.25 instead of 0.30"
+    assert q_learning.best_of([trial(0), trial(2)]).values["beta"] == 2
+    said = q_learning.verdict(rated[1], rated)
+    assert said == "β = 2 is kept; at β = 4, KL 9.00 is over the budget of 8"
 
 
 def test_the_callers_model_is_left_as_it_was(tiny: Path, tmp_path: Path) -> None:
