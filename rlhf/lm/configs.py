@@ -170,7 +170,8 @@ class DpoConfig(OfflineConfig):
     """Direct preference optimisation on rankings."""
 
     algorithm: str = DPO
-    epochs: int = 2
+    epochs: int = 4
+    """After two it has hardly moved (docs/LOG.md)."""
     learning_rate: float = 3e-4
     """At 1e-4 nothing happens, at 1e-3 it falls apart (docs/LOG.md)."""
     loss: str = "sigmoid"

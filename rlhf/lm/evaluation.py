@@ -275,21 +275,24 @@ def divergence(new: CausalLM, old: CausalLM, tasks: Sequence[Task], config: Eval
 
 
 def completion_logprobs(lm: CausalLM, pairs: Sequence[tuple[Task, Sequence[int]]]) -> list[float]:
-    """log p(completion | task) of each pair, in nats, adapters off."""
-    trees: list[TokenTree] = []
-    places: list[tuple[list[int], Sequence[int]]] = []
-    for task, tokens in pairs:
-        tree = TokenTree()
+    """log p(completion | task) of each pair, in nats, adapters off. A task's completions share its tokens."""
+    trees: dict[Task, TokenTree] = {}
+    places: dict[Task, list[tuple[int, list[int]]]] = {}  # number and nodes of each completion
+    for number, (task, tokens) in enumerate(pairs):
+        tree = trees.setdefault(task, TokenTree())
         end = tree.add(generator_ids(lm.tokenizer, task))[-1]
-        places.append(([end, *tree.add(tokens[:-1], after=end)], tokens))
-        trees.append(tree)
-    sums = [0.0] * len(trees)
-    for batch in batches(trees, tokens=BATCH_TOKENS):
-        (hidden,) = hidden_states(lm, [trees[i] for i in batch])
+        nodes = [end, *tree.add(tokens[:-1], after=end)]
+        places.setdefault(task, []).append((number, nodes))
+    sums = [0.0] * len(pairs)
+    tasks = list(trees)
+    for batch in batches(list(trees.values()), tokens=BATCH_TOKENS):
+        (hidden,) = hidden_states(lm, [trees[tasks[i]] for i in batch])
         for row, i in enumerate(batch):
-            nodes, tokens = places[i]
-            values = token_logprobs(lm, hidden[row, nodes], rows=range(len(nodes)), tokens=tokens)
-            sums[i] = float(values.sum())
+            for number, nodes in places[tasks[i]]:
+                values = token_logprobs(
+                    lm, hidden[row, nodes], rows=range(len(nodes)), tokens=pairs[number][1]
+                )
+                sums[number] = float(values.sum())
     return sums
 
 

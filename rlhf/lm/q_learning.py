@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from rlhf.lm.configs import IlqlConfig
 from rlhf.lm.data import Dataset, Record, Task
 from rlhf.lm.evaluation import Score
 from rlhf.lm.guards import limit_passed
-from rlhf.lm.over_optimisation import GOLD
+from rlhf.lm.over_optimisation import GOLD, measurements
 from rlhf.lm.policy_samples import beside, write
 from rlhf.lm.q_data import Ranked, RatedText, Trajectories, collect, encode, ranked_texts, rewards_of
 from rlhf.lm.q_heads import QHeads, perturb, refuse_q_heads, restore
@@ -186,9 +186,23 @@ def trajectories(
 
 
 def best_of(trials: Sequence[Record]) -> Record:
-    """Of the trials within the limits the best by gold, without it by reward, without that the largest β."""
+    """Of the trials within the limits the best by gold, without it by reward, without that the largest β.
+
+    By gold it is the smallest β that is not behind the best by more than a standard error, paired by task
+    (the one-standard-error rule of Breiman et al. 1984): what more Q does not show is not worth its KL.
+    """
     within = [trial for trial in trials if not trial.note]
-    return max(within, key=lambda trial: next(trial.values[n] for n in CHOSEN_BY if n in trial.values))
+    best = max(within, key=lambda trial: next(trial.values[n] for n in CHOSEN_BY if n in trial.values))
+    golds = {m.step: m.gold for m in measurements([(trial.step, trial.values) for trial in within])}
+    if len(golds.get(best.step, {})) < 2:
+        return best
+    return next(trial for trial in within if is_as_good(golds[trial.step], golds[best.step]))
+
+
+def is_as_good(one: Mapping[str, float], best: Mapping[str, float]) -> bool:
+    """Whether the mean over tasks is at most one standard error of the differences below the best one's."""
+    behind = np.array([best[task] - one[task] for task in best])
+    return bool(behind.mean() <= behind.std(ddof=1) / np.sqrt(len(behind)))
 
 
 def verdict(best: Record, trials: Sequence[Record]) -> str:
@@ -199,7 +213,15 @@ def verdict(best: Record, trials: Sequence[Record]) -> str:
         return f"{beta}; at β = {last.values['beta']:g}, {last.note}"
     if best.values["beta"] == 0:
         return f"{beta}, the policy as it was: with Q it wrote nothing better"
-    if best is not last and GOLD in last.values:
-        gold = f"{last.values[GOLD]:.2f} instead of {best.values[GOLD]:.2f}"
-        return f"{beta}; at β = {last.values['beta']:g} gold is {gold}"
+    if GOLD in best.values:
+        top = max(trials, key=lambda trial: trial.values[GOLD])
+        if top is not best:
+            of_best, of_top = (
+                f"{best.values[GOLD]:.2f}",
+                f"{top.values[GOLD]:.2f} at β = {top.values['beta']:g}",
+            )
+            return f"{beta}; its gold of {of_best} is within a standard error of the best, {of_top}"
+        if best is not last:
+            gold = f"{last.values[GOLD]:.2f} instead of {best.values[GOLD]:.2f}"
+            return f"{beta}; at β = {last.values['beta']:g} gold is {gold}"
     return ""

@@ -126,8 +126,11 @@ def test_completion_logprobs_are_those_of_a_plain_forward_pass(models):
         logits = lm.model(torch.tensor([prompt + tokens])).logits[0].float().log_softmax(-1)
     plain = sum(float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(tokens))
     short = tokens[:1]
-    found = completion_logprobs(lm, [(TASKS[0], tokens), (TASKS[1], short)])
+    other = lm.tokenizer("write down", add_special_tokens=False)["input_ids"]  # begins alike
+    found = completion_logprobs(lm, [(TASKS[0], tokens), (TASKS[1], short), (TASKS[0], other)])
     assert found[0] == pytest.approx(plain, abs=1e-3)
+    alone = [*completion_logprobs(lm, [(TASKS[1], short)]), *completion_logprobs(lm, [(TASKS[0], other)])]
+    assert found[1:] == pytest.approx(alone, abs=1e-3)
 
 
 def test_the_divergence_is_that_of_the_whole_distribution(models):
