@@ -29,7 +29,7 @@ def policy_gradients(
         return prepared.reward.score(items)
 
     defaults = POLICY_CONFIGS[algorithm](
-        algorithm=algorithm, steps=32, max_new_tokens=MAX_NEW_TOKENS, save_every=8, sample_every=16
+        algorithm=algorithm, max_new_tokens=MAX_NEW_TOKENS, save_every=8, sample_every=16
     )
     config = dataclasses.replace(defaults, **settings)
     return policy_gradient.train(

@@ -32,8 +32,6 @@ from rlhf.lm.q_updates import fit, one_epoch
 from rlhf.lm.training_state import hash_of, run_identity, spread
 
 TASKS_A_CHUNK = 16  # whose texts are sampled and rated between two records
-CHOSEN_BY = (GOLD, "reward", "beta")
-"""What a trial is judged by: the first of these that it has."""
 
 
 def train(
@@ -186,23 +184,24 @@ def trajectories(
 
 
 def best_of(trials: Sequence[Record]) -> Record:
-    """Of the trials within the limits the best by gold, without it by reward, without that the largest β.
+    """Of the trials within the limits that of the highest reward, without rewards of the largest β.
 
-    By gold it is the smallest β that is not behind the best by more than a standard error, paired by task
-    (the one-standard-error rule of Breiman et al. 1984): what more Q does not show is not worth its KL.
+    Gold has a veto: out is what lies more than a standard error behind the best by gold, paired by task.
+    The reward is the steadier measure of the two, and the one that can be gamed.
     """
     within = [trial for trial in trials if not trial.note]
-    best = max(within, key=lambda trial: next(trial.values[n] for n in CHOSEN_BY if n in trial.values))
     golds = {m.step: m.gold for m in measurements([(trial.step, trial.values) for trial in within])}
-    if len(golds.get(best.step, {})) < 2:
-        return best
-    return next(trial for trial in within if is_as_good(golds[trial.step], golds[best.step]))
+    if golds:
+        best = golds[max(within, key=lambda trial: trial.values[GOLD]).step]
+        within = [trial for trial in within if is_as_good(golds[trial.step], best)]
+    return max(within, key=lambda trial: trial.values.get("reward", trial.values["beta"]))
 
 
 def is_as_good(one: Mapping[str, float], best: Mapping[str, float]) -> bool:
     """Whether the mean over tasks is at most one standard error of the differences below the best one's."""
     behind = np.array([best[task] - one[task] for task in best])
-    return bool(behind.mean() <= behind.std(ddof=1) / np.sqrt(len(behind)))
+    spread = behind.std(ddof=1) if len(behind) > 1 else 0.0
+    return bool(behind.mean() <= spread / np.sqrt(len(behind)))
 
 
 def verdict(best: Record, trials: Sequence[Record]) -> str:
@@ -213,15 +212,8 @@ def verdict(best: Record, trials: Sequence[Record]) -> str:
         return f"{beta}; at β = {last.values['beta']:g}, {last.note}"
     if best.values["beta"] == 0:
         return f"{beta}, the policy as it was: with Q it wrote nothing better"
-    if GOLD in best.values:
+    if best is not last and GOLD in best.values:
         top = max(trials, key=lambda trial: trial.values[GOLD])
-        if top is not best:
-            of_best, of_top = (
-                f"{best.values[GOLD]:.2f}",
-                f"{top.values[GOLD]:.2f} at β = {top.values['beta']:g}",
-            )
-            return f"{beta}; its gold of {of_best} is within a standard error of the best, {of_top}"
-        if best is not last:
-            gold = f"{last.values[GOLD]:.2f} instead of {best.values[GOLD]:.2f}"
-            return f"{beta}; at β = {last.values['beta']:g} gold is {gold}"
+        of_last = f"{last.values[GOLD]:.2f} at β = {last.values['beta']:g}"
+        return f"{beta}; gold was {of_last}, {top.values[GOLD]:.2f} at β = {top.values['beta']:g}"
     return ""

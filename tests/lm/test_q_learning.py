@@ -161,8 +161,7 @@ def test_beyond_a_limit_a_smaller_beta_is_kept(tiny: Path, tmp_path: Path) -> No
     assert numbers(run(tiny, tmp_path, dataclasses.replace(CONFIG, kl_budget=1e-6))) == numbers(records)
 
 
-def test_gold_on_tasks_left_aside_chooses_beta(tiny: Path, tmp_path: Path) -> None:
-    """The reward asks for more Q than gold does: what gold is best at is kept, and the run says so."""
+def test_gold_is_measured_on_the_tasks_left_aside(tiny: Path, tmp_path: Path) -> None:
     examples = (Example("1 2", "one"), Example("3 4", "two"))
     tasks = {key: dataclasses.replace(task, held_out_examples=examples) for key, task in TASKS.items()}
     records = list(
@@ -179,7 +178,6 @@ def test_gold_on_tasks_left_aside_chooses_beta(tiny: Path, tmp_path: Path) -> No
     golds = {trial.values["beta"]: trial.values["gold"] for trial in trials}
     assert set(golds) == {0.0, 2.0, 4.0} and len(set(golds.values())) == 3
     assert kept.values["beta"] == q_learning.best_of(trials).values["beta"]
-    assert kept.values["beta"] <= max(golds, key=lambda beta: golds[beta])
     aside = [name for name in kept.values if name.startswith("gold/")]
     assert len(aside) == CONFIG.check_tasks
     manifest = read_manifest(tmp_path / "policy", kind="policy")
@@ -204,22 +202,19 @@ def test_without_gold_a_trial_is_judged_by_reward() -> None:
     assert q_learning.best_of([trial(0), trial(2)]).values["beta"] == 2
 
 
-def test_by_gold_the_smallest_beta_within_a_standard_error_of_the_best_is_kept() -> None:
-    best = judged_trial(4, 0.5, 0.7, 0.9)
+def test_gold_has_a_veto_over_the_reward() -> None:
+    best = judged_trial(1, 0.5, 0.7, 0.9)
     # behind by 0.3, 0.1 and -0.1: 0.1 in the mean, the standard error is 0.2 / √3 = 0.115
     close = judged_trial(2, 0.2, 0.6, 1.0)
     # behind by 0.1 each time: no doubt about it
-    behind = judged_trial(1, 0.4, 0.6, 0.8)
-    assert q_learning.best_of([behind, close, best]) is close
-    assert q_learning.best_of([behind, best]) is best
-    assert q_learning.verdict(close, [behind, close, best]) == (
-        "β = 2 is kept; its gold of 0.60 is within a standard error of the best, 0.70 at β = 4"
+    behind = judged_trial(4, 0.4, 0.6, 0.8)
+    assert q_learning.best_of([best, close]) is close
+    assert q_learning.best_of([best, close, behind]) is close
+    assert q_learning.best_of([best, behind]) is best
+    assert q_learning.verdict(best, [best, behind]) == (
+        "β = 1 is kept; gold was 0.60 at β = 4, 0.70 at β = 1"
     )
-    lower = judged_trial(8, 0.3, 0.4, 0.5)
-    assert q_learning.best_of([behind, best, lower]) is best
-    assert q_learning.verdict(best, [behind, best, lower]) == (
-        "β = 4 is kept; at β = 8 gold is 0.40 instead of 0.70"
-    )
+    assert q_learning.best_of([judged_trial(0, 0.3), judged_trial(1, 0.2)]).values["beta"] == 0  # one task
 
 
 def test_the_callers_model_is_left_as_it_was(tiny: Path, tmp_path: Path) -> None:
