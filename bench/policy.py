@@ -48,10 +48,10 @@ from rlhf.lm.gold import leaks  # noqa: E402
 from rlhf.lm.metrics import Interval, bootstrap_mean  # noqa: E402
 from rlhf.lm.reward_model import RewardModel  # noqa: E402
 
-UNTOUCHED = 16
-"""Samples of the untouched generator a left-out prompt: best-of-16 takes one of them."""
-TRAINED = 8
-"""Samples of a trained one."""
+READ = 16
+"""Samples a left-out prompt, of the untouched generator as of a trained one; best-of-16 takes one of them."""
+BEST_OF = 8
+"""Samples of a trained one of which the reward takes the best."""
 PESSIMISM = 0.5
 READING_SEED = 1000  # of the samples that are judged: another for each seed of training
 
@@ -160,7 +160,7 @@ class Seed:
             self.base,
             self.split,
             self.folder / "untouched.json",
-            count=UNTOUCHED,
+            count=READ,
             seed=READING_SEED + seed,
         )
         written = [
@@ -168,7 +168,7 @@ class Seed:
         ]
         self.people = by_task(written, golds(self.base, written, self.folder / "people.json").tolist())
         self.before = by_task(self.items, self.gold.ravel().tolist())
-        spreads = np.repeat(self.gold.std(1), UNTOUCHED).tolist()
+        spreads = np.repeat(self.gold.std(1), READ).tolist()
         self.spread = by_task(self.items, spreads)
 
     def row(self, way: str, after: dict[str, float], **more: Any) -> Row:
@@ -198,7 +198,7 @@ class Seed:
         singles = [self.best("", heads[:, k], 16).after for k in range(heads.shape[1])]
         average = {name: float(np.mean([one[name] for one in singles])) for name in singles[0]}
         rows.append(self.row("best of 16, a single head", average))
-        oracle = self.gold.max(1).repeat(UNTOUCHED)
+        oracle = self.gold.max(1).repeat(READ)
         rows.append(self.row("best of 16, by gold", by_task(self.items, oracle.tolist())))
         return rows
 
@@ -230,7 +230,7 @@ class Seed:
             self.base,
             self.split,
             folder / "left_out.json",
-            count=TRAINED,
+            count=READ,
             seed=READING_SEED + self.seed,
         )
         kl, _ = kept(
@@ -242,14 +242,15 @@ class Seed:
         leaking = float(np.mean([leaks(text, task) for task, text in items]))
         return [
             self.row(named, by_task(items, gold.ravel().tolist()), **cost, leaks=leaking),
-            self.row(f"{named}, best of {TRAINED}", by_task(items, chosen), minutes=facts["minutes"]),
+            self.row(f"{named}, best of {BEST_OF}", by_task(items, chosen), minutes=facts["minutes"]),
         ]
 
     def pick(self, reward: RewardModel, items: Sequence[Item], gold: np.ndarray) -> list[float]:
-        """The gold (P, n) of the sample with the highest pessimistic score, once for each of its prompt's."""
+        """The gold of the sample that scores highest of each BEST_OF of a prompt, once for each of these."""
         means, stds = reward.score(items)
-        places = pessimistic(means, stds, PESSIMISM).reshape(gold.shape).argmax(1)
-        return np.repeat(gold[np.arange(len(gold)), places], gold.shape[1]).tolist()
+        blocks = gold.reshape(-1, BEST_OF)
+        places = pessimistic(means, stds, PESSIMISM).reshape(blocks.shape).argmax(1)
+        return np.repeat(blocks[np.arange(len(blocks)), places], BEST_OF).tolist()
 
 
 def table(rows: Sequence[Row]) -> str:
