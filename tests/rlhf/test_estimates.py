@@ -147,7 +147,7 @@ def test_a_form_has_the_fields_of_its_algorithm_with_their_defaults(manager: Cli
     )
     assert "kl_budget" in rloo_form.fields and "beta" not in rloo_form.fields
     assert "beta" in dpo_form.fields and "steps" not in dpo_form.fields
-    assert (rloo_form["learning_rate"].initial, dpo_form["learning_rate"].initial) == (2e-4, 3e-4)
+    assert (rloo_form["learning_rate"].initial, dpo_form["learning_rate"].initial) == (4e-4, 3e-4)
     assert [field.name for field in rloo_form.plain_fields] == ["algorithm", "steps"]
     assert [field.name for field in dpo_form.plain_fields] == ["algorithm", "epochs"]
     content = manager.get(f"{URL}?algorithm=dpo").content.decode()
