@@ -155,7 +155,7 @@ def test_the_estimate_follows_the_fields_and_the_fields_the_algorithm(open_as, a
     expect(page.locator("#estimate")).to_contain_text("About 15 min.")
     page.get_by_label("Algorithm").focus()
     page.get_by_label("Algorithm").select_option("dpo")
-    expect(page.get_by_label("Epochs")).to_have_value("2")
+    expect(page.get_by_label("Epochs")).to_have_value("4")
     expect(page.get_by_label("Steps")).to_have_count(0)
     expect(page.locator("#estimate")).to_contain_text("nothing to do")
     expect(page.get_by_label("Algorithm")).to_be_focused()
