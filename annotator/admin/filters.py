@@ -138,16 +138,26 @@ def distinct(model: type[Model], column: str, most: int) -> list[str]:
         return [value for (value,) in cursor.fetchall()]
 
 
-class PausedFilter(RareFilter):
-    """Whether a member or a project is paused."""
+class SinceFilter(RareFilter):
+    """Whether something has happened to a row: a column says since when, and is empty before."""
 
     title = _("state")
     parameter_name = "state"
+    column: str
+    before: tuple[str, Any]
+    after: tuple[str, Any]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("working", _("At work")), ("paused", _("Paused"))]
+        return [self.before, self.after]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() not in ("working", "paused"):
+        if self.value() not in (self.before[0], self.after[0]):
             return queryset
-        return queryset.filter(paused_at__isnull=self.value() == "working")
+        return queryset.filter(**{f"{self.column}__isnull": self.value() == self.before[0]})
+
+
+class PausedFilter(SinceFilter):
+    """Whether a member or a project is paused."""
+
+    column = "paused_at"
+    before, after = ("working", _("At work")), ("paused", _("Paused"))

@@ -23,7 +23,7 @@ from unfold.decorators import display
 from annotator import audit, events, pausing
 from annotator.admin.actions import each
 from annotator.admin.base import Group, Many, ReadOnly, SiteAdmin
-from annotator.admin.filters import DistinctFilter, PausedFilter, PeriodFilter, RareFilter
+from annotator.admin.filters import DistinctFilter, PausedFilter, PeriodFilter, SinceFilter
 from annotator.models import Event, Guideline, Membership, Note, Project, Prompt, Ranking
 
 
@@ -120,17 +120,11 @@ class GuidelineAdmin(ReadOnly, SiteAdmin):
     list_select_related = ["project", "created_by"]
 
 
-class DoneFilter(RareFilter):
-    title = gettext_lazy("state")
-    parameter_name = "state"
+class DoneFilter(SinceFilter):
+    """Whether a note is done with."""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", gettext_lazy("Open")), ("done", gettext_lazy("Done"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() not in ("open", "done"):
-            return queryset
-        return queryset.filter(done_at__isnull=self.value() == "open")
+    column = "done_at"
+    before, after = ("open", gettext_lazy("Open")), ("done", gettext_lazy("Done"))
 
 
 @admin.register(Note)
