@@ -38,13 +38,20 @@ def judge_on(
 
     def judge(policy: CausalLM) -> dict[str, float]:
         items = [(by_id[c.task_id], c.text) for group in sample(policy, chosen, writing) for c in group]
-        found = gold_scores(executor, items, EvaluationConfig())
         means, stds = score(items) if score else (None, None)
         rewards = [None] * len(items) if means is None or stds is None else list((means - stds).tolist())
-        contrasts = [None if gold is None else gold.contrast for gold in found]
-        return measured(by_task(items, contrasts), by_task(items, rewards))
+        return gold_beside(executor, items, rewards)
 
     return judge
+
+
+def gold_beside(
+    executor: CausalLM, items: Sequence[tuple[Task, str]], rewards: Sequence[float | None]
+) -> dict[str, float]:
+    """The texts' gold and their rewards (N,), as values of a record (`over_optimisation.measured`)."""
+    found = gold_scores(executor, items, EvaluationConfig())
+    contrasts = [None if gold is None else gold.contrast for gold in found]
+    return measured(by_task(items, contrasts), by_task(items, rewards))
 
 
 def by_task(items: Sequence[tuple[Task, str]], values: Sequence[float | None]) -> dict[str, float]:

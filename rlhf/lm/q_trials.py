@@ -8,13 +8,11 @@ import numpy as np
 import torch
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.configs import EvaluationConfig, IlqlConfig, SamplingConfig
+from rlhf.lm.configs import IlqlConfig, SamplingConfig
 from rlhf.lm.data import Task
 from rlhf.lm.evaluation import Score
-from rlhf.lm.gold import gold_scores
-from rlhf.lm.gold_along import by_task
+from rlhf.lm.gold_along import gold_beside
 from rlhf.lm.guards import repetition, without_copies
-from rlhf.lm.over_optimisation import measured
 from rlhf.lm.prompting import generator_ids
 from rlhf.lm.q_heads import PerturbedOutput
 from rlhf.lm.sampling import SampledCompletion, sample
@@ -61,16 +59,15 @@ def measure(
     rewards: list[float | None] = [None] * len(items)
     if score is not None:
         means, stds = without_copies(score, config.copy_penalty)(items)
-        rewards = list((means - config.pessimism * stds).tolist())
+        pessimistic = means - config.pessimism * stds
+        rewards = list(pessimistic.tolist())
         values |= {
             "score": float(np.mean(means)),
             "score_std": float(np.mean(stds)),
-            "reward": float(np.mean(means - config.pessimism * stds)),
+            "reward": float(np.mean(pessimistic)),
         }
     if executor is not None:
-        found = gold_scores(executor, items, EvaluationConfig())
-        contrasts = [None if gold is None else gold.contrast for gold in found]
-        values |= measured(by_task(items, contrasts), by_task(items, rewards))
+        values |= gold_beside(executor, items, rewards)
     return values
 
 
