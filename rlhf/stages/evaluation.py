@@ -10,14 +10,14 @@ from django.conf import settings
 
 from rlhf import blind
 from rlhf.execution import Hold
-from rlhf.lm.backbones import Encoder, UnknownModel, load_causal, load_encoder
+from rlhf.lm.backbones import Encoder, UnknownModel, load_encoder
 from rlhf.lm.configs import EvaluationConfig
 from rlhf.lm.evaluation import evaluate
 from rlhf.lm.sampling import SampledCompletion
 from rlhf.models import Evaluation, Run, RunSample
 from rlhf.stage_configs import load
 from rlhf.stages.freezing import frozen
-from rlhf.stages.loading import needed, policy_of, reward_of
+from rlhf.stages.loading import frozen_executor, needed, policy_of, reward_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def execute(hold: Hold) -> None:
         load(EvaluationConfig, run.config),
         old=policy_of(needed(run.old_policy)),
         new=policy_of(needed(run.policy)),
-        executor=load_causal(settings.EXECUTOR, settings.MODELS_DIR),
+        executor=frozen_executor(),
         tasks=[task for task in dataset.tasks.values() if task.held_out],
         score=reward_of(run.reward).score if run.reward else None,
         encoder=encoder(),

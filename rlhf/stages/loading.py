@@ -26,6 +26,11 @@ def policy_of(checkpoint: Checkpoint) -> CausalLM:
     return load_policy(folder_of(checkpoint), settings.MODELS_DIR)
 
 
+def frozen_executor() -> CausalLM:
+    """The model that gold is judged with: a copy of its own, which no policy touches."""
+    return load_causal(settings.EXECUTOR, settings.MODELS_DIR)
+
+
 def folder_of(checkpoint: Checkpoint) -> Path:
     """Where its files lie."""
     folder: Path = settings.VAR / checkpoint.folder

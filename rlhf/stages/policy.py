@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.conf import settings
-
 from rlhf.execution import Hold
 from rlhf.lm import dpo, policy_gradient, q_learning, sft
-from rlhf.lm.backbones import CausalLM, load_causal
+from rlhf.lm.backbones import CausalLM
 from rlhf.lm.checkpoints import POLICY_FOLDER
 from rlhf.lm.configs import POLICY_CONFIGS, IlqlConfig, OfflineConfig, PolicyConfig, SftConfig
 from rlhf.lm.data import Dataset, Record
@@ -17,7 +15,7 @@ from rlhf.lm.reward_model import RewardModel
 from rlhf.models import Checkpoint, Run
 from rlhf.stage_configs import load
 from rlhf.stages.freezing import frozen
-from rlhf.stages.loading import needed, policy_of, reward_of
+from rlhf.stages.loading import frozen_executor, needed, policy_of, reward_of
 from rlhf.versions import code_version
 
 KEPT = ("reward", "kl", "length", "loss", "margin", "chosen", "beta")
@@ -74,7 +72,7 @@ def records_of(run: Run, policy: CausalLM, dataset: Dataset, hold: Hold) -> Iter
             dataset=dataset,
             score=reward_of(needed(run.reward)).score if config.rewards == "model" else None,
             folder=folder,
-            executor=load_causal(settings.EXECUTOR, settings.MODELS_DIR),
+            executor=frozen_executor(),
             code_version=version,
         )
     judge = judge_of(config, dataset, reward_of(run.reward) if run.reward and config.gold_every else None)
@@ -103,7 +101,7 @@ def judge_of(
         return None
     return judge_on(
         tasks,
-        executor=load_causal(settings.EXECUTOR, settings.MODELS_DIR),
+        executor=frozen_executor(),
         score=reward.score if reward else None,
         max_new_tokens=config.max_new_tokens,
     )

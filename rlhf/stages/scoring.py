@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from django.conf import settings
 
 from annotator.models import Completion
 from rlhf import runs
 from rlhf.execution import Hold
-from rlhf.lm.backbones import load_causal
 from rlhf.lm.configs import EvaluationConfig
 from rlhf.lm.data import Record
 from rlhf.lm.gold import GoldScore, gold_scores
 from rlhf.models import Score
 from rlhf.snapshots import task_of
 from rlhf.stage_configs import load
+from rlhf.stages.loading import frozen_executor
 
 CHUNK = 32
 """Completions between two stored steps."""
@@ -27,7 +26,7 @@ def execute(hold: Hold) -> None:
     run = hold.run
     config = load(EvaluationConfig, run.config)
     hold.say("Loading the executor")
-    executor = load_causal(settings.EXECUTOR, settings.MODELS_DIR)
+    executor = frozen_executor()
     waiting = list(runs.unscored(run.project).order_by("prompt_id", "pk").values_list("pk", flat=True))
     step, total = run.step, run.step + len(waiting)
     judged = left_out = 0
