@@ -23,7 +23,7 @@ DEMO = Path(__file__).resolve().parent.parent / "annotator" / "demo"
 FOLDS = 3
 TRAINING_VARIANTS, LEFT_OUT_VARIANTS = 4, 4
 """Prompts made of one task: each shows other examples."""
-GIVEN = 6
+GIVEN = 12
 """Examples of a prompt, of which the generator is shown the first and a reward model may try all."""
 TRAINING_JUDGED, LEFT_OUT_JUDGED = 6, 10
 """Examples that an instruction is judged on."""

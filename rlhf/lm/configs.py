@@ -33,7 +33,7 @@ class RewardConfig:
 
     heads: int = 5
     """Heads of the ensemble; their spread is the model's own doubt."""
-    l2: float = 10000.0
+    l2: float = 1e6
     """Strength of the L2 penalty on standardised features (docs/LOG.md: unseen tasks ask for this much)."""
     steps: int = 60
     """L-BFGS iterations; one record is yielded after every five."""

@@ -15,7 +15,7 @@ from rlhf.lm.configs import EvaluationConfig
 from rlhf.lm.data import Task
 from rlhf.lm.gold import GoldScore, gold_scores, leaks
 
-TRIED = EvaluationConfig(gold_examples=4, gold_contrast=3)
+TRIED = EvaluationConfig(gold_examples=12, gold_contrast=3)
 
 
 def execution_covariates(lm: CausalLM, items: Sequence[tuple[Task, str]]) -> list[list[float]]:

@@ -31,7 +31,7 @@ from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprob
 Item = tuple[Task, str]
 Matrix = npt.NDArray[np.float32]
 
-VERSION = 3  # of what is computed here; another one makes other keys
+VERSION = 4  # of what is computed here; another one makes other keys
 BATCH_TOKENS = 2400  # of a padded batch
 COMPLETION_TOKENS = 160
 CHAT_TOKENS = 256  # of a prompt that is put as it is

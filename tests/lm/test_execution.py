@@ -36,6 +36,15 @@ def test_it_is_the_gold_metric_of_the_shown_examples_less_that_of_no_instruction
     assert row[1] != 0
 
 
+def test_twelve_shown_examples_are_tried_and_no_more(lm: CausalLM) -> None:
+    many = tuple(Example(f"in {n}", f"out {n}") for n in range(14))
+    rows = [
+        execution_covariates(lm, [(dataclasses.replace(TASK, examples=examples), "Turn it round.")])[0]
+        for examples in (many[:11], many[:12], (*many[:12], Example("in 0", "out 0")))
+    ]
+    assert rows[0] != rows[1] == rows[2]
+
+
 def test_nothing_held_out_is_read(lm: CausalLM) -> None:
     other = dataclasses.replace(TASK, held_out_examples=(Example("hot", "chilly"),))
     texts = ["Turn it round.", "first: last"]

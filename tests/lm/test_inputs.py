@@ -29,6 +29,11 @@ def test_a_small_group_weighs_as_much_as_a_large_one() -> None:
     assert (scales[:8] ** 2).sum() == (scales[8:] ** 2).sum()
 
 
+def test_what_an_instruction_does_weighs_more_than_how_it_is_written() -> None:
+    scales = column_scales({"mean": slice(0, 8), "execution": slice(8, 10)})
+    assert scales.tolist() == [1.0] * 8 + [2.0 * 30.0] * 2
+
+
 def test_length_is_taken_out_wholly_or_by_half() -> None:
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 2000, 300).astype(float)
