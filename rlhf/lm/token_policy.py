@@ -24,6 +24,11 @@ class TokenFigures:
     kl: torch.Tensor  # KL(π(·|s) ‖ π_ref(·|s))
     entropy: torch.Tensor
 
+    def split(self, sizes: list[int]) -> list[TokenFigures]:
+        """Those of groups of tokens, one after another."""
+        parts = (torch.split(figure, sizes) for figure in vars(self).values())
+        return [TokenFigures(*part) for part in zip(*parts, strict=True)]
+
 
 def token_figures(
     hidden: torch.Tensor,
