@@ -12,6 +12,7 @@ import torch
 from rlhf.lm.configs import PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Task
 from rlhf.lm.guards import repetition
+from rlhf.lm.lora_linear import without_lora
 from rlhf.lm.sampling import SampledCompletion
 from rlhf.lm.tensors import PackedGroup, completion_states, sum_by_owner
 from rlhf.lm.token_policy import TokenFigures, token_figures
@@ -79,7 +80,7 @@ def read(
     """
     ref_states = None
     if reference:
-        with torch.no_grad(), model.disable_adapter():
+        with torch.no_grad(), without_lora(model):
             ref_states = completion_states(model, *groups)
     states = completion_states(model, *groups)
     targets, head = torch.cat([group.targets for group in groups]), model.get_output_embeddings()
