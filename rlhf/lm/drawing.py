@@ -30,10 +30,11 @@ def _draw(
     """`draw` of so few rows that they stay in the processor's cache."""
     scores = logits.float()
     scores = scores - scores.amax(-1, keepdim=True)
+    plain = scores.exp()
     if temperature == 0:
         tokens = scores.argmax(-1)
     else:
-        weights = (scores if temperature == 1 else scores / temperature).exp()
+        weights = plain if temperature == 1 else (scores / temperature).exp()
         tokens = _invert(weights, uniforms[:, 0])
         if top_p < 1:
             likelier = weights > weights.gather(1, tokens[:, None])
@@ -42,7 +43,7 @@ def _draw(
                 values, order = _nucleus(weights[outside], top_p)
                 places = _invert(values, uniforms[outside, 1])
                 tokens[outside] = order.gather(1, places[:, None])[:, 0]
-    return tokens, scores.gather(1, tokens[:, None])[:, 0] - scores.exp_().sum(-1).log()
+    return tokens, scores.gather(1, tokens[:, None])[:, 0] - plain.sum(-1).log()
 
 
 def _nucleus(weights: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,7 +61,8 @@ def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
 
     First the block is found, then the place in it: sums of blocks are quicker than one long running sum.
     """
-    blocks = torch.nn.functional.pad(weights, (0, -weights.shape[-1] % BLOCK))
+    missing = -weights.shape[-1] % BLOCK
+    blocks = torch.nn.functional.pad(weights, (0, missing)) if missing else weights  # padding copies
     blocks = blocks.view(len(weights), -1, BLOCK)
     sums = blocks.sum(-1)  # (B, blocks)
     block, left = _passes(sums, uniforms * sums.sum(-1))

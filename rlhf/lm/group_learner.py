@@ -15,7 +15,7 @@ import torch
 from rlhf.lm.configs import GRPO, RLOO, PolicyConfig
 from rlhf.lm.policy_losses import clipped_loss, group_relative, leave_one_out, token_loss
 from rlhf.lm.processes import ALONE, Processes
-from rlhf.lm.rollouts import Measures, Rollout, measured, read
+from rlhf.lm.rollouts import Measures, Rollout, measured, read, together
 from rlhf.lm.tensors import sum_by_owner
 
 
@@ -49,14 +49,19 @@ class GroupLearner:
     ) -> list[Measures]:
         """`learn` from some of the rollouts, numbered."""
         measures = []
-        for number, rollout in rollouts:
-            _, found = read(model, rollout.packed, self.config.temperature, reference=epoch == 0)
-            if epoch == 0:
-                measures.append(measured(found, rollout.packed))
-                self.before[number] = self.advantages_of(rollout, found.logprobs.detach(), found.ref_logprobs)
+        for some in together(rollouts, lambda numbered: numbered[1].packed):
+            groups = [rollout.packed for _, rollout in some]
+            losses = []
+            found = read(model, groups, self.config.temperature, reference=epoch == 0)
+            for (number, rollout), (_, figures) in zip(some, found, strict=True):
+                if epoch == 0:
+                    measures.append(measured(figures, rollout.packed))
+                    self.before[number] = self.advantages_of(
+                        rollout, figures.logprobs.detach(), figures.ref_logprobs
+                    )
+                losses.append(self.loss(rollout, figures.logprobs, self.before[number]))
             if torch.is_grad_enabled():
-                loss = self.loss(rollout, found.logprobs, self.before[number])
-                (loss / completions).backward()  # type: ignore[no-untyped-call]
+                (torch.stack(losses).sum() / completions).backward()  # type: ignore[no-untyped-call]
         return measures
 
     def advantages_of(self, rollout: Rollout, logprobs: torch.Tensor, ref_logprobs: torch.Tensor) -> Before:

@@ -7,10 +7,12 @@ never forms the gradient of W: dB = scale · gᵀ(xAᵀ) and dA = scale · (gB)�
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from peft.tuners.lora import Linear
+from peft.tuners.lora import Linear, LoraLayer
 from torch import nn
 
 
@@ -105,6 +107,22 @@ class WholeLora(Linear):  # type: ignore[misc]
             self._whole = torch.addmm(weight, b, a, alpha=scale)  # a new tensor: graphs may hold the old
             self._seen = seen
         return self._whole
+
+
+@contextmanager
+def without_lora(model: nn.Module) -> Iterator[None]:
+    """Switch a model's adapters off for a while, where no gradient is wanted.
+
+    peft's `disable_adapter` also looks at the state of every layer, before and after: 70 ms for 210 layers.
+    """
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    for layer in layers:
+        layer._disable_adapters = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._disable_adapters = False
 
 
 def use_whole_products(trunk: nn.Module) -> None:

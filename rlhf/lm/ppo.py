@@ -21,8 +21,9 @@ from torch import nn
 from rlhf.lm.configs import PpoConfig
 from rlhf.lm.policy_losses import clipped_loss
 from rlhf.lm.processes import ALONE, Processes
-from rlhf.lm.rollouts import Measures, Rollout, measured, read
+from rlhf.lm.rollouts import Measures, Rollout, measured, read, together
 from rlhf.lm.tensors import PackedGroup
+from rlhf.lm.token_policy import TokenFigures
 
 
 class ValueHead(nn.Module):
@@ -94,15 +95,18 @@ class PpoLearner:
 
     def descend(self, model: Any, known: Sequence[tuple[Rollout, Before]], *, tokens: int) -> Iterator[int]:
         """Add the gradient of some of the rollouts; give how many tokens of each lie outside the clip."""
-        for rollout, before in known:
-            states, found = read(model, rollout.packed, self.config.temperature, reference=False)
-            chosen = found.logprobs
-            values = self.head(states if self.config.shared_trunk else states.detach())
-            before = before.to(chosen.device)
-            loss = self.loss(chosen, values, before)
-            (loss / tokens).backward()  # type: ignore[no-untyped-call]
-            ratio = (chosen.detach() - before.logprobs).exp()
-            yield int(((ratio - 1).abs() > self.config.clip_coef).sum())
+        for some in together(known, lambda pair: pair[0].packed):
+            losses = []
+            groups = [rollout.packed for rollout, _ in some]
+            made = read(model, groups, self.config.temperature, reference=False)
+            for (_, before), (states, found) in zip(some, made, strict=True):
+                chosen = found.logprobs
+                values = self.head(states if self.config.shared_trunk else states.detach())
+                before = before.to(chosen.device)
+                losses.append(self.loss(chosen, values, before))
+                ratio = (chosen.detach() - before.logprobs).exp()
+                yield int(((ratio - 1).abs() > self.config.clip_coef).sum())
+            (torch.stack(losses).sum() / tokens).backward()  # type: ignore[no-untyped-call]
 
     def loss(self, logprobs: torch.Tensor, values: torch.Tensor, before: Before) -> torch.Tensor:
         """Of policy and value together, summed over the tokens. Shapes: (N,), (N,) -> ()."""
@@ -126,20 +130,25 @@ class PpoLearner:
 
     def look_part(self, model: Any, rollouts: Sequence[Rollout]) -> Iterator[tuple[Measures, Before]]:
         """`look` at some of the rollouts."""
-        for rollout in rollouts:
-            packed = rollout.packed
-            states, found = read(model, packed, self.config.temperature, reference=True)
-            chosen, values = found.logprobs, self.head(states)
-            rewards = token_rewards(
-                rollout.rewards.to(chosen.device),
-                *(chosen, found.ref_logprobs, packed),
-                kl_coef=self.config.kl_coef,
-            )
-            advantages = generalised_advantages(
-                rewards, values, packed, gamma=self.config.gamma, gae_lambda=self.config.gae_lambda
-            )
-            before = Before(chosen, values, advantages, advantages + values)
-            yield measured(found, packed), before.to("cpu")  # as other processes can read it
+        for some in together(rollouts, lambda rollout: rollout.packed):
+            groups = [rollout.packed for rollout in some]
+            made = read(model, groups, self.config.temperature, reference=True)
+            for rollout, (states, found) in zip(some, made, strict=True):
+                before = self.before_of(rollout, found, self.head(states))
+                yield measured(found, rollout.packed), before.to("cpu")  # as other processes can read it
+
+    def before_of(self, rollout: Rollout, found: TokenFigures, values: torch.Tensor) -> Before:
+        """What the rewards and the values (N,) say of each token."""
+        packed = rollout.packed
+        rewards = token_rewards(
+            rollout.rewards.to(values.device),
+            *(found.logprobs, found.ref_logprobs, packed),
+            kl_coef=self.config.kl_coef,
+        )
+        advantages = generalised_advantages(
+            rewards, values, packed, gamma=self.config.gamma, gae_lambda=self.config.gae_lambda
+        )
+        return Before(found.logprobs, values, advantages, advantages + values)
 
     def figures(self) -> dict[str, float]:
         return self.said

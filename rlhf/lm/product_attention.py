@@ -16,6 +16,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 
+from rlhf.lm.tree_blocks import Blocks
+
 NAME = "rlhf_products"
 # Longer rows are left to the fused kernel, which does not keep the (heads, T, T) weights for the way back: at
 # this length they take about as much memory as all else that a layer keeps.
@@ -61,26 +63,31 @@ def product_attention(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
+    blocks: Blocks | None = None,
     **settings: Any,
 ) -> tuple[torch.Tensor, None]:
     """As transformers calls an attention: (B, heads, T, D), keys of fewer heads -> (B, T, heads, D).
 
-    `attention_mask`, (B, 1, T, T), is added to the scores. What this is not made for goes to the fused
-    kernel: float32, a GPU, a cache, dropout and all else beside a mask.
+    `attention_mask`, (B, 1, T, T), is added to the scores; with `blocks` (of one row) it is that of them.
+    What this is not made for goes to the fused kernel: float32, a GPU, a cache, dropout and all else beside
+    a mask.
     """
+    if blocks is not None:
+        query, key, value = blocks.cut(query, key, value)
     fits = (
         query.device.type == "cpu"
         and query.dtype == torch.bfloat16
-        and query.shape[2] == key.shape[2] <= MOST_TOKENS
+        and (blocks is not None or query.shape[2] == key.shape[2] <= MOST_TOKENS)
         and (attention_mask is not None or not module.is_causal)
         and not any(settings.get(name) for name in UNKNOWN_HERE)
     )
-    if not fits:
-        whole, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
-        return whole, None
-    scale = settings.get("scaling") or query.shape[-1] ** -0.5
-    out: torch.Tensor = _Products.apply(query, key, value, attention_mask, scale)  # type: ignore[no-untyped-call]
-    return out.transpose(1, 2), None
+    if fits:
+        scale = settings.get("scaling") or query.shape[-1] ** -0.5
+        out: torch.Tensor = _Products.apply(query, key, value, attention_mask, scale)  # type: ignore[no-untyped-call]
+        out = out.transpose(1, 2)
+    else:
+        out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
+    return (out if blocks is None else blocks.join(out)), None
 
 
 def use_products(trunk: Any) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -12,12 +12,17 @@ import torch
 from rlhf.lm.configs import PolicyConfig, SamplingConfig
 from rlhf.lm.data import Record, Task
 from rlhf.lm.guards import repetition
+from rlhf.lm.lora_linear import without_lora
 from rlhf.lm.sampling import SampledCompletion
 from rlhf.lm.tensors import PackedGroup, completion_states, sum_by_owner
 from rlhf.lm.token_policy import TokenFigures, token_figures
 
 Score = Callable[[list[tuple[Task, str]]], tuple[np.ndarray, np.ndarray]]
 """Mean and standard deviation over the reward model's heads, in units of its spread on training texts."""
+
+Item = TypeVar("Item")
+
+TOKENS = 1152  # prompts and completions read at once: fewer take longer, more take more memory
 
 Measures = dict[str, torch.Tensor]
 """Of one rollout: `kl` (G,) of its completions to the reference, `entropy` (N,) of its tokens."""
@@ -67,16 +72,33 @@ class Learner(Protocol):
 
 
 def read(
-    model: Any, packed: PackedGroup, temperature: float, *, reference: bool
-) -> tuple[torch.Tensor, TokenFigures]:
-    """Last hidden states (N, H) and figures of the completion tokens; `reference` is the adapters off."""
+    model: Any, groups: Sequence[PackedGroup], temperature: float, *, reference: bool
+) -> list[tuple[torch.Tensor, TokenFigures]]:
+    """Of each group's completion tokens: last hidden states (N, H), and figures.
+
+    `reference` is the model with its adapters off.
+    """
     ref_states = None
     if reference:
-        with torch.no_grad(), model.disable_adapter():
-            ref_states = completion_states(model, packed)
-    states = completion_states(model, packed)
-    targets, head = packed.targets.to(states.device), model.get_output_embeddings()
-    return states, token_figures(states, ref_states, targets, head, temperature=temperature)
+        with torch.no_grad(), without_lora(model):
+            ref_states = completion_states(model, *groups)
+    states = completion_states(model, *groups)
+    targets, head = torch.cat([group.targets for group in groups]), model.get_output_embeddings()
+    figures = token_figures(states, ref_states, targets.to(states.device), head, temperature=temperature)
+    sizes = [len(group.targets) for group in groups]
+    return list(zip(torch.split(states, sizes), figures.split(sizes), strict=True))
+
+
+def together(rollouts: Sequence[Item], packed: Callable[[Item], PackedGroup]) -> Iterator[list[Item]]:
+    """One after another as many as are read at once."""
+    some: list[Item] = []
+    for rollout in rollouts:
+        if some and sum(len(packed(one).ids) for one in [*some, rollout]) > TOKENS:
+            yield some
+            some = []
+        some.append(rollout)
+    if some:
+        yield some
 
 
 def measured(figures: TokenFigures, packed: PackedGroup) -> Measures:

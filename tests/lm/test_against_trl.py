@@ -166,7 +166,7 @@ def group_loss(learner: GroupLearner, model: Any, rollouts: list[Rollout]) -> fl
 
 
 def chosen_of(model: Any, packed: PackedGroup, config: PolicyConfig) -> torch.Tensor:
-    return read(model, packed, config.temperature, reference=False)[1].logprobs
+    return read(model, [packed], config.temperature, reference=False)[0][1].logprobs
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])

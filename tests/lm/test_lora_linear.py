@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
-from rlhf.lm.lora_linear import WholeLora, use_whole_products
+from rlhf.lm.lora_linear import WholeLora, use_whole_products, without_lora
 
 
 def layers(bias: bool) -> tuple[nn.Module, nn.Module]:
@@ -54,6 +54,16 @@ def test_the_base_weights_stay_and_get_no_gradient() -> None:
     ours(torch.randn(2, 12)).sum().backward()
     assert ours[0].base_layer.weight.grad is None  # type: ignore[index]
     torch.testing.assert_close(ours[0].base_layer.weight, before, rtol=0, atol=0)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_without_lora_the_layer_is_the_one_below(ours: bool) -> None:
+    model, x = layers(True)[ours], torch.randn(2, 12)
+    with_it = model(x)
+    with torch.no_grad(), without_lora(model):
+        torch.testing.assert_close(model(x), model[0].base_layer(x), rtol=0, atol=0)  # type: ignore[index]
+    torch.testing.assert_close(model(x), with_it, rtol=0, atol=0)
+    assert model(x).requires_grad
 
 
 def test_in_bfloat16_outputs_and_gradients_are_as_near_to_float64_as_those_of_peft() -> None:

@@ -14,7 +14,8 @@ from rlhf.lm.token_policy import token_figures
 def test_figures_and_gradient_are_those_of_whole_rows(
     monkeypatch: pytest.MonkeyPatch, temperature: float
 ) -> None:
-    monkeypatch.setattr(token_policy, "ROWS", 3)  # so that seven tokens are three parts
+    monkeypatch.setattr(token_policy, "LEAST_WORDS", 4)  # so that eleven words are three parts
+    monkeypatch.setattr(token_policy, "HELD", 4)
     torch.manual_seed(0)
     head = nn.Linear(5, 11, bias=False)
     hidden, ref_hidden = torch.randn(7, 5, requires_grad=True), torch.randn(7, 5)
