@@ -69,16 +69,23 @@ def completion_states(model: Any, *groups: PackedGroup) -> torch.Tensor:
 
     Several groups, whose tokens come one group after another, are read as one row: that is quicker.
     """
-    device = model.device
+    device, decoder = model.device, model.get_decoder()
     starts = np.cumsum([0, *(len(group.ids) for group in groups)]).tolist()
-    blocks = blocks_of([group.sees for group in groups], model.dtype)
+    attention: dict[str, Any] = {}
+    if decoder._supports_attention_backend:
+        attention["blocks"] = blocks_of([group.sees for group in groups], model.dtype)
+        mask = attention["blocks"].mask
+    else:  # an older kind of model, which cannot be told how to attend
+        sees = torch.block_diag(*(group.sees.int() for group in groups)).bool()
+        mask = torch.zeros(1, 1, *sees.shape, dtype=model.dtype)
+        mask = mask.masked_fill_(~sees, torch.finfo(model.dtype).min)
     with products(model):
-        hidden = model.get_decoder()(
+        hidden = decoder(
             input_ids=torch.cat([group.ids for group in groups])[None].to(device),  # (1, T)
             position_ids=torch.cat([group.positions for group in groups])[None].to(device),
-            attention_mask=blocks.mask.to(device),
-            blocks=blocks,
+            attention_mask=mask.to(device),
             use_cache=False,
+            **attention,
         ).last_hidden_state[0]  # (T, H)
     nodes = torch.cat([group.nodes + start for group, start in zip(groups, starts, strict=False)])
     states: torch.Tensor = hidden[nodes.to(device)]

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, FalconConfig, Gemma3TextConfig, GPT2Config, PretrainedConfig
 
 from rlhf.lm.backbones import CausalLM, load_causal
-from rlhf.lm.tensors import completion_logits, pack_group, pad_left, sum_by_owner, token_logprobs
+from rlhf.lm.tensors import (
+    completion_logits,
+    completion_states,
+    pack_group,
+    pad_left,
+    sum_by_owner,
+    token_logprobs,
+)
 from tests.tiny import make_tiny_model
 
 PROMPT = [5, 6, 7, 8]
@@ -69,3 +77,29 @@ def test_logprobs_by_hand() -> None:
 def test_sums_by_completion() -> None:
     group = pack_group([5], [[6, 7], [8]])
     assert sum_by_owner(torch.tensor([1.0, 2.0, 4.0]), group).tolist() == [3.0, 4.0]
+
+
+SMALL = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPT2Config(vocab_size=20, n_embd=16, n_layer=2, n_head=2, bos_token_id=1, eos_token_id=1),
+        Gemma3TextConfig(**SMALL, intermediate_size=16, num_key_value_heads=1, head_dim=8, sliding_window=64),
+        FalconConfig(**SMALL, bos_token_id=1, eos_token_id=1),  # knows nothing of exchangeable attention
+    ],
+    ids=["gpt2", "gemma3", "falcon"],
+)
+def test_two_groups_in_a_row_give_the_states_of_rows_alone(config: PretrainedConfig) -> None:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    groups = [(PROMPT, COMPLETIONS), ([3, 2], [[1, 4], [1]])]
+    with torch.no_grad():
+        found = completion_states(model, *(pack_group(prompt, texts) for prompt, texts in groups))
+        wanted = [
+            model.get_decoder()(torch.tensor([prompt + text])).last_hidden_state[0, len(prompt) - 1 : -1]
+            for prompt, texts in groups
+            for text in texts
+        ]
+    torch.testing.assert_close(found, torch.cat(wanted))
