@@ -29,7 +29,6 @@ from rlhf.lm.gold_along import Judge
 from rlhf.lm.group_learner import GroupLearner
 from rlhf.lm.guards import limit_passed, without_copies
 from rlhf.lm.jobs import Job
-from rlhf.lm.memory import keep_freed_memory
 from rlhf.lm.over_optimisation import is_due
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.ppo import PpoLearner
@@ -75,7 +74,6 @@ def train(
     """
     check(config, tasks)
     refuse_q_heads(policy, "train")
-    keep_freed_memory()
     score = without_copies(score, config.copy_penalty)
 
     # 1. The policy is the model with new adapters, the reference is the same with them switched off, and
