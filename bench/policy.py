@@ -5,8 +5,10 @@
 The folder's tasks (bench/policy_tasks.py says in which form) are left out a third at a time, another third
 for each of three seeds; training is on the rest and on the demo's tasks that ask for something else.
 Generator and executor are the embedded model. The reward model learns from simulated annotators who are
-wrong on 15 % of the pairs. Gold is the contrast (docs/methods.md). Intervals are bootstraps over left-out
-tasks. What a seed starts from is kept under --work; so are finished runs, which --again trains anew.
+wrong on 15 % of the pairs; another from the same votes, which heeds more what comes of an instruction on
+twelve shown examples, chooses the best of n. Gold is the contrast (docs/methods.md). Intervals are bootstraps
+over left-out tasks. What a seed starts from is kept under --work; so are finished runs, which --again trains
+anew.
 """
 
 from __future__ import annotations
@@ -181,15 +183,15 @@ class Seed:
             if name != "people":
                 found = golds(self.base, items, self.folder / f"{name}.json")
                 rows.append(self.row(f"control: {name}", by_task(items, found.tolist())))
-        heads = self.prepared.keeping.head_scores(self.items)  # (N, K)
+        heads = self.prepared.choosing.head_scores(self.items)  # (N, K)
         mean, std = heads.mean(1), heads.std(1)
         accuracy = order_accuracy(self.items, mean, self.gold.ravel().tolist())
         took = ", ".join(f"{name} {value:.0f} s" for name, value in self.prepared.seconds.items())
         print(
             f"seed {self.seed}: {len(self.split.training)} training prompts, {len(self.split.left_out)} left "
             f"out ({', '.join(sorted(self.people))}), {self.split.dropped} demo tasks too much like these; "
-            f"reward model right on {self.prepared.accuracy:.1%} of training pairs, {accuracy:.1%} of "
-            f"left-out ones; {took}",
+            f"the choosing reward model right on {self.prepared.accuracy:.1%} of training pairs, "
+            f"{accuracy:.1%} of left-out ones; {took}",
             file=sys.stderr,
         )
         for n in (8, 16):
@@ -237,7 +239,7 @@ class Seed:
             folder / "kl.json",
             lambda: divergence(policy, self.base, self.split.left_out, EvaluationConfig(max_new_tokens=40)),
         )
-        chosen = self.pick(self.prepared.keeping, items, gold)
+        chosen = self.pick(self.prepared.choosing, items, gold)
         cost = {"kl": kl, "minutes": facts["minutes"]}
         leaking = float(np.mean([leaks(text, task) for task, text in items]))
         return [

@@ -33,6 +33,8 @@ EACH = 4
 """Samples of a training prompt by each of the two; the reward model is to judge both."""
 ANNOTATORS, NOISE = 5, 0.15
 CHUNK = 48
+CHOOSING = {"tried_examples": 12, "execution_weight": 30.0, "l2": 1e6}
+"""Settings of the reward model that chooses; those of the one that policies learn from are the defaults."""
 
 Item = tuple[Task, str]
 
@@ -49,8 +51,10 @@ class Prepared:
     """For texts that are seen once."""
     keeping: RewardModel
     """The same; the features that it computes are kept."""
+    choosing: RewardModel
+    """From the same votes, as it is best for choosing the best of n (CHOOSING)."""
     accuracy: float
-    """Of the reward model on pairs of the training samples, against their gold without noise."""
+    """Of that one on pairs of the training samples, against their gold without noise."""
     seconds: dict[str, float]
 
 
@@ -137,18 +141,24 @@ def prepare(
     gold = {(task.id, text): value for (task, text), value in zip(items, contrasts, strict=True)}
 
     dataset = Dataset(by_id, tuple(votes(gold, seed=seed)))
-    started = time.perf_counter()
-    if not (folder / name / "reward").exists():
-        config = RewardConfig(seed=seed)
-        features = Features(base, encoder, folder / "features.sqlite3")
-        for _ in fit(config, dataset=dataset, features=features, folder=folder / name / "reward"):
-            pass
-    reward = RewardModel.load(folder / name / "reward", models)
-    seconds["reward"] = time.perf_counter() - started
-    features = dataclasses.replace(reward.features, cache=folder / "features.sqlite3")
-    keeping = dataclasses.replace(reward, features=features)
-    accuracy = order_accuracy(items, keeping.score(items)[0], contrasts)
-    return Prepared(split, dataset, gold, reward, keeping, accuracy, seconds)
+    features = Features(base, encoder, folder / "features.sqlite3")
+
+    def trained(place: str, **settings: Any) -> tuple[RewardModel, RewardModel]:
+        """One reward model, without a cache and with it."""
+        started = time.perf_counter()
+        if not (folder / name / place).exists():
+            config = RewardConfig(seed=seed, **settings)
+            for _ in fit(config, dataset=dataset, features=features, folder=folder / name / place):
+                pass
+        reward = RewardModel.load(folder / name / place, models)
+        seconds[place] = time.perf_counter() - started
+        cached = dataclasses.replace(reward.features, cache=features.cache)
+        return reward, dataclasses.replace(reward, features=cached)
+
+    reward, keeping = trained("reward")
+    _, choosing = trained("choosing", **CHOOSING)
+    accuracy = order_accuracy(items, choosing.score(items)[0], contrasts)
+    return Prepared(split, dataset, gold, reward, keeping, choosing, accuracy, seconds)
 
 
 def votes(gold: dict[tuple[str, str], float], *, seed: int) -> list[Judgment]:

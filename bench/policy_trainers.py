@@ -59,8 +59,8 @@ def token_values(base: CausalLM, prepared: Prepared, settings: Settings, folder:
         config,
         policy=base,
         dataset=prepared.dataset,
-        score=prepared.reward.score,
-        executor=prepared.reward.features.lm,
+        score=prepared.keeping.score,  # the ranked texts were read before, as on the site
+        executor=prepared.keeping.features.lm,
         folder=folder,
     )
 

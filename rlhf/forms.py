@@ -124,7 +124,7 @@ class GenerationForm(StartForm):
 
 class RewardForm(StartForm):
     config = RewardConfig
-    advanced = ("inputs", "heads", "l2", "steps", "seed")
+    advanced = ("inputs", "tried_examples", "execution_weight", "heads", "l2", "steps", "seed")
 
     length = forms.ChoiceField(
         label=_("Length"),
@@ -145,6 +145,16 @@ class RewardForm(StartForm):
             _("Names with commas between, of: {names}. Empty: what the models at hand give."),
             names=", ".join(NAMES),
         ),
+    )
+    tried_examples = forms.IntegerField(
+        label=_("Examples tried"),
+        help_text=_(
+            "On so many of its task's examples an instruction is tried. More tell more and take longer."
+        ),
+    )
+    execution_weight = forms.FloatField(
+        label=_("Weight of what comes of it"),
+        help_text=_("To choose the best of n: 30, with 12 examples tried and an L2 penalty of 1000000."),
     )
     heads = forms.IntegerField(
         label=_("Heads"), help_text=_("Models in the ensemble; their disagreement is its own doubt.")

@@ -44,6 +44,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "gold_every": (0, 100_000),
     "gold_examples": (1, 64),
     "bootstrap": (100, 100_000),
+    "tried_examples": (1, 64),
+    "execution_weight": (1e-3, 1e6),
 }
 """What is sensible for a field, whichever config it is in. Other numbers must be 0 or more."""
 CHOICES = {

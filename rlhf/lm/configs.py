@@ -33,7 +33,7 @@ class RewardConfig:
 
     heads: int = 5
     """Heads of the ensemble; their spread is the model's own doubt."""
-    l2: float = 1e6
+    l2: float = 10000.0
     """Strength of the L2 penalty on standardised features (docs/LOG.md: unseen tasks ask for this much)."""
     steps: int = 60
     """L-BFGS iterations; one record is yielded after every five."""
@@ -45,6 +45,11 @@ class RewardConfig:
     """How rankings of three and more are read: all their pairs, or as wholes (plackett_luce)."""
     inputs: str = ""
     """Names from rlhf/lm/inputs.py with commas between; "" is its DEFAULT, as far as the models give it."""
+    tried_examples: int = 4
+    """On how many of its task's shown examples an instruction is tried (the input `execution`)."""
+    execution_weight: float = 1.0
+    """How many times as far as others under the same penalty what comes of that moves a score. To choose
+    among texts of one task, 30 with 12 examples and an L2 penalty of 1e6 are far better (docs/methods.md)."""
     length: str = "as_is"
     """"as_is": what the inputs hold of it; "given": log-length is a covariate; "balanced": pairs are weighed
     so that the longer one wins half of the time, in each third of them by the ratio of lengths; "removed":

@@ -11,22 +11,26 @@ import dataclasses
 from collections.abc import Sequence
 
 from rlhf.lm.backbones import CausalLM
-from rlhf.lm.configs import EvaluationConfig
+from rlhf.lm.configs import EvaluationConfig, RewardConfig
 from rlhf.lm.data import Task
 from rlhf.lm.gold import GoldScore, gold_scores, leaks
 
-TRIED = EvaluationConfig(gold_examples=12, gold_contrast=3)
+TRIED = RewardConfig.tried_examples
 
 
-def execution_covariates(lm: CausalLM, items: Sequence[tuple[Task, str]]) -> list[list[float]]:
+def execution_covariates(
+    lm: CausalLM, items: Sequence[tuple[Task, str]], *, examples: int = TRIED
+) -> list[list[float]]:
     """The numbers named in covariates.EXECUTION, of completions in their order. Shape: (N, 4).
 
-    The first three are gold.py's, less what they are without an instruction; 0 where nothing can be tried.
+    At most so many shown examples of a task are tried. The first three numbers are gold.py's, less what
+    they are without an instruction; 0 where nothing can be tried.
     """
     tried = {task: _by_its_shown(task) for task in dict.fromkeys(task for task, _ in items)}
     texts = [(tried[task], text) for task, text in items if text.strip()]
     wanted = list(dict.fromkeys([*texts, *((task, "") for task in tried.values())]))
-    found = dict(zip(wanted, gold_scores(lm, wanted, TRIED), strict=True))
+    how = EvaluationConfig(gold_examples=examples, gold_contrast=3)
+    found = dict(zip(wanted, gold_scores(lm, wanted, how), strict=True))
     rows = []
     for task, text in items:
         quotes = float(leaks(text, tried[task]))

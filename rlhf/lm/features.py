@@ -23,7 +23,7 @@ from rlhf.lm.backbones import CausalLM, Encoder
 from rlhf.lm.covariates import likelihood_covariates, text_covariates
 from rlhf.lm.data import Task
 from rlhf.lm.encoder_states import pooled_states
-from rlhf.lm.execution import execution_covariates
+from rlhf.lm.execution import TRIED, execution_covariates
 from rlhf.lm.prompting import generator_text, plain_chat_text, shorten
 from rlhf.lm.style import style_covariates
 from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprobs
@@ -31,7 +31,7 @@ from rlhf.lm.token_trees import TokenTree, batches, hidden_states, token_logprob
 Item = tuple[Task, str]
 Matrix = npt.NDArray[np.float32]
 
-VERSION = 4  # of what is computed here; another one makes other keys
+VERSION = 3  # of what is computed here; another one makes other keys
 BATCH_TOKENS = 2400  # of a padded batch
 COMPLETION_TOKENS = 160
 CHAT_TOKENS = 256  # of a prompt that is put as it is
@@ -58,6 +58,8 @@ class Features:
     """How the prompt is put: as the generator is asked for an instruction, or "chat": as it is."""
     completion_tokens: int = COMPLETION_TOKENS
     """Where the models stop reading a completion."""
+    tried: int = TRIED
+    """On how many shown examples an instruction is tried."""
 
     def __post_init__(self) -> None:
         if self.wording not in WORDINGS:
@@ -79,14 +81,9 @@ class Features:
         )
 
     @property
-    def column_scales(self) -> npt.NDArray[np.float64]:
-        """What standardised columns are multiplied by before one penalty on all. Shape: (width,)."""
-        return named.column_scales(self.groups)
-
-    @property
     def identity(self) -> dict[str, str | int | None]:
         """What the features depend on besides the text; a reward model keeps it and insists on it."""
-        return {
+        found: dict[str, str | int | None] = {
             "version": VERSION,
             "inputs": ",".join(self.names),
             "wording": self.wording,
@@ -98,6 +95,7 @@ class Features:
             "encoder": self.encoder.name if self.encoder else None,
             "encoder_hash": self.encoder.weights_hash if self.encoder else None,
         }
+        return found if self.tried == TRIED else found | {"tried": self.tried}
 
     @property
     def width(self) -> int:
@@ -127,7 +125,7 @@ class Features:
         items, parts = list(prompts), self.groups
         out = np.zeros((len(items), self.width), dtype=np.float32)
         if self.lm and "execution" in parts:
-            out[:, parts["execution"]] = execution_covariates(self.lm, items)
+            out[:, parts["execution"]] = execution_covariates(self.lm, items, examples=self.tried)
         if self.lm and (named.GENERATOR - {"execution"}).intersection(parts):
             self._read_by_generator(self.lm, prompts, out)
         if self.encoder:

@@ -33,9 +33,6 @@ NAMES = (*STATES, "likelihood", *ENCODED, "text", "style", "execution")
 DEFAULT = ("mean", "max", "likelihood", *ENCODED, "text", "execution")
 """What a reward model reads unless told otherwise, as far as the models for it are given."""
 GENERATOR = frozenset({*STATES, "likelihood", "execution"})
-TRUSTED = {"execution": 30.0}
-"""How many times as far as others an input moves scores under the same penalty: it says what an instruction
-does, where the others say how it is written (docs/LOG.md)."""
 COUNTED = {
     "likelihood": len(LIKELIHOOD),
     "text": len(TEXT),
@@ -83,15 +80,17 @@ def groups(names: Sequence[str], *, hidden: int, encoder: int) -> dict[str, slic
     return found
 
 
-def column_scales(parts: Mapping[str, slice]) -> Floats:
-    """By what to multiply standardised columns, so that one L2 penalty weighs all inputs but TRUSTED alike.
+def column_scales(parts: Mapping[str, slice], *, weights: Mapping[str, float] | None = None) -> Floats:
+    """By what to multiply standardised columns, so that one L2 penalty weighs every input alike.
 
-    A group of n columns moves scores n times as easily as one column; the widest keeps its scale.
+    A group of n columns moves scores n times as easily as one column; the widest keeps its scale. `weights`
+    say which inputs are to move scores how many times as far, by name.
     """
     sizes = {name: part.stop - part.start for name, part in parts.items()}
     widest = max(sizes.values())
+    more = weights or {}
     return np.concatenate(
-        [np.full(size, np.sqrt(widest / size) * TRUSTED.get(name, 1.0)) for name, size in sizes.items()]
+        [np.full(size, more.get(name, 1.0) * np.sqrt(widest / size)) for name, size in sizes.items()]
     )
 
 

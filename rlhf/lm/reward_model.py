@@ -23,9 +23,10 @@ from rlhf.lm.backbones import UnknownModel, load_causal, load_encoder
 from rlhf.lm.checkpoints import BadCheckpoint, read_manifest, write_manifest
 from rlhf.lm.configs import RewardConfig
 from rlhf.lm.data import Dataset, Judgment, Record
+from rlhf.lm.execution import TRIED
 from rlhf.lm.features import COMPLETION_TOKENS, Features, Item, Matrix
 from rlhf.lm.folders import new_folder
-from rlhf.lm.inputs import named
+from rlhf.lm.inputs import column_scales, named
 from rlhf.lm.metrics import less_group_means, pair_credits
 from rlhf.lm.pairs import Pair, judged_pairs
 from rlhf.lm.reward_data import Indices, arrays_of, is_order, orders_of, texts_of, verdicts_of
@@ -100,6 +101,7 @@ class RewardModel:
                 inputs=named(wanted.get("inputs", "")),
                 wording=wanted.get("wording", "generator"),
                 completion_tokens=wanted.get("completion_tokens", COMPLETION_TOKENS),
+                tried=wanted.get("tried", TRIED),
             )
             tensors = load_file(folder / WEIGHTS)
         except UnknownModel as error:
@@ -150,6 +152,7 @@ def fit(
     _check_usable(dataset, train, features)
     if config.length == "balanced" and config.rankings != "pairs":
         raise ValueError("length is balanced between pairs: rankings must be read as pairs, not as wholes")
+    features = dataclasses.replace(features, tried=config.tried_examples)
     if config.inputs:
         features = dataclasses.replace(features, inputs=named(config.inputs))
 
@@ -168,7 +171,7 @@ def fit(
     standardiser = Standardiser.fit(
         inputs[rows_of_tasks],
         [item for item, used in zip(items, rows_of_tasks, strict=True) if used],
-        column_scales=features.column_scales,
+        column_scales=column_scales(features.groups, weights={"execution": config.execution_weight}),
         length=config.length,
         l2=config.l2,
     )

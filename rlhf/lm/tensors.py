@@ -76,7 +76,7 @@ def completion_states(model: Any, *groups: PackedGroup) -> torch.Tensor:
         attention["blocks"] = blocks_of([group.sees for group in groups], model.dtype)
         mask = attention["blocks"].mask
     else:  # an older kind of model, which cannot be told how to attend
-        sees = torch.block_diag(*(group.sees.int() for group in groups)).bool()
+        sees = torch.block_diag(*(group.sees.int() for group in groups)).bool()  # type: ignore[no-untyped-call]
         mask = torch.zeros(1, 1, *sees.shape, dtype=model.dtype)
         mask = mask.masked_fill_(~sees, torch.finfo(model.dtype).min)
     with products(model):

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from rlhf.lm.backbones import CausalLM, load_causal
+from rlhf.lm.configs import EvaluationConfig
 from rlhf.lm.data import Example, Task
-from rlhf.lm.execution import TRIED, execution_covariates
+from rlhf.lm.execution import execution_covariates
 from rlhf.lm.features import Features
 from rlhf.lm.gold import gold_scores
 from tests.tiny import make_tiny_model
@@ -28,7 +29,7 @@ def lm(tmp_path_factory: pytest.TempPathFactory) -> CausalLM:
 
 def test_it_is_the_gold_metric_of_the_shown_examples_less_that_of_no_instruction(lm: CausalLM) -> None:
     judged = Task(id="t", text="Opposites.", held_out_examples=SHOWN)
-    written, none = gold_scores(lm, [(judged, "Turn it round."), (judged, "")], TRIED)
+    written, none = gold_scores(lm, [(judged, "Turn it round."), (judged, "")], EvaluationConfig())
     assert written is not None and none is not None
     (row,) = execution_covariates(lm, [(TASK, "Turn it round.")])
     wanted = [getattr(written, name) - getattr(none, name) for name in ("contrast", "log_likelihood", "top")]
@@ -36,13 +37,17 @@ def test_it_is_the_gold_metric_of_the_shown_examples_less_that_of_no_instruction
     assert row[1] != 0
 
 
-def test_twelve_shown_examples_are_tried_and_no_more(lm: CausalLM) -> None:
-    many = tuple(Example(f"in {n}", f"out {n}") for n in range(14))
+@pytest.mark.parametrize("examples", [2, 4])
+def test_so_many_shown_examples_are_tried_and_no_more(lm: CausalLM, examples: int) -> None:
+    many = tuple(Example(f"in {n}", f"out {n}") for n in range(examples + 1))
+    known = (*many[:examples], Example("in 0", "out 0"))  # nothing new to compare with
     rows = [
-        execution_covariates(lm, [(dataclasses.replace(TASK, examples=examples), "Turn it round.")])[0]
-        for examples in (many[:11], many[:12], (*many[:12], Example("in 0", "out 0")))
+        execution_covariates(lm, [(dataclasses.replace(TASK, examples=shown), "Turn it round.")], examples=n)[
+            0
+        ]
+        for shown, n in ((many[:examples], examples), (known, examples), (known, examples + 1))
     ]
-    assert rows[0] != rows[1] == rows[2]
+    assert rows[0] == pytest.approx(rows[1]) != pytest.approx(rows[2])
 
 
 def test_nothing_held_out_is_read(lm: CausalLM) -> None:

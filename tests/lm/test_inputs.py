@@ -29,8 +29,9 @@ def test_a_small_group_weighs_as_much_as_a_large_one() -> None:
     assert (scales[:8] ** 2).sum() == (scales[8:] ** 2).sum()
 
 
-def test_what_an_instruction_does_weighs_more_than_how_it_is_written() -> None:
-    scales = column_scales({"mean": slice(0, 8), "execution": slice(8, 10)})
+def test_an_input_can_weigh_more_than_others() -> None:
+    parts = {"mean": slice(0, 8), "execution": slice(8, 10)}
+    scales = column_scales(parts, weights={"execution": 30.0})
     assert scales.tolist() == [1.0] * 8 + [2.0 * 30.0] * 2
 
 

@@ -19,12 +19,17 @@ class Command(RunCommand):
         parser.add_argument("--heads", type=int)
         parser.add_argument("--steps", type=int)
         parser.add_argument("--l2", type=float)
+        parser.add_argument("--tried-examples", type=int, help="shown examples an instruction is tried on")
+        parser.add_argument(
+            "--execution-weight", type=float, help="of what comes of that; 30 to choose the best"
+        )
         parser.add_argument("--inputs", help="names from rlhf/lm/inputs.py, with commas between")
         parser.add_argument("--length", choices=CHOICES["length"])
         parser.add_argument("--seed", type=int)
 
     def start(self, project: Project, options: dict[str, Any]) -> Run:
-        config = settings_from(options, "heads", "steps", "l2", "inputs", "length", "seed")
+        names = ("heads", "steps", "l2", "tried_examples", "execution_weight", "inputs", "length", "seed")
+        config = settings_from(options, *names)
         return runs.start_reward(project=project, config=config)
 
     def report(self, run: Run) -> None:

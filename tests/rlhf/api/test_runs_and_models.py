@@ -55,7 +55,7 @@ def test_a_run_is_started_once_with_its_settings(call: Call, ranked: None, alice
     made = call("post", "runs/", body, Idempotency_Key="k")
     assert made.status_code == 201, made.content
     run = Run.objects.get()
-    assert run.created_by == alice and run.config["heads"] == 7 and run.config["l2"] == 1e6
+    assert run.created_by == alice and run.config["heads"] == 7 and run.config["l2"] == 10000.0
     assert made.json()["id"] == run.pk and made.json()["is_active"]
     assert call("post", "runs/", body, Idempotency_Key="k").json() == made.json()
     second = call("post", "runs/", body)
