@@ -15,7 +15,7 @@ from rlhf.lm import backbones
 from rlhf.lm.backbones import load_causal
 from rlhf.lm.checkpoints import BadCheckpoint, WrongKind, write_manifest
 from rlhf.lm.configs import RewardConfig
-from rlhf.lm.data import Dataset, Judgment, Record, Task
+from rlhf.lm.data import Dataset, Example, Judgment, Record, Task
 from rlhf.lm.features import Features
 from rlhf.lm.folders import new_folder
 from rlhf.lm.inputs import length_powers
@@ -81,6 +81,46 @@ def test_it_learns_the_rule_and_says_so(trained: tuple[RewardReport, Path]) -> N
     assert (report.train_pairs, report.held_out_pairs) == (16 * 9, 8 * 9)
     assert report.simulated_share == 0.5
     assert report.annotators[0].annotator == "carol"
+
+
+def test_it_tries_as_many_examples_as_it_was_told_also_when_loaded(
+    features: Features, trained: tuple[RewardReport, Path], models: Path, tmp_path: Path
+) -> None:
+    """The default is not named in the features' identity: older checkpoints and kept features stay good."""
+    shown = tuple(Example(f"in {n}", f"out {n}") for n in range(4))
+    data = dataset()
+    data = dataclasses.replace(
+        data, tasks={name: dataclasses.replace(task, examples=shown) for name, task in data.tasks.items()}
+    )
+    config = dataclasses.replace(CONFIG, tried_examples=2, execution_weight=30.0)
+    train(data, features, tmp_path / "two", config)
+    model = RewardModel.load(tmp_path / "two", models)
+    assert model.features.tried == 2 and model.features.identity["tried"] == 2
+    assert RewardModel.load(trained[1], models).features.tried == 4 and "tried" not in features.identity
+    fewer, as_many = (dataclasses.replace(data.tasks["0"], examples=shown[:n]) for n in (1, 2))
+    scores = [model.score([(task, GOOD[0])])[0] for task in (fewer, as_many)]
+    assert scores[0] != pytest.approx(scores[1])
+
+
+def test_what_comes_of_an_instruction_can_be_heeded_more(
+    features: Features, models: Path, tmp_path: Path
+) -> None:
+    """What its columns move beside all others grows, though the penalty is the same."""
+    shown = tuple(Example(f"in {n}", f"out {n}") for n in range(4))
+    data = dataset()
+    data = dataclasses.replace(
+        data, tasks={name: dataclasses.replace(task, examples=shown) for name, task in data.tasks.items()}
+    )
+    ratios = []
+    for weight in (1.0, 30.0):
+        folder = tmp_path / str(weight)
+        train(data, features, folder, dataclasses.replace(CONFIG, execution_weight=weight, l2=1e4))
+        model = RewardModel.load(folder, models)
+        part = model.features.groups["execution"]
+        raw = model.heads.weights / model.heads.scale  # what a unit of each column moves
+        by_it = np.abs(raw[:, part]).sum()
+        ratios.append(by_it / (np.abs(raw).sum() - by_it))
+    assert ratios[1] > 20 * ratios[0]
 
 
 def test_the_human_ceiling_is_how_annotators_agree(trained: tuple[RewardReport, Path]) -> None:

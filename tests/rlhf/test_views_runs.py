@@ -249,10 +249,12 @@ def test_a_number_out_of_bounds_is_named(manager: Client, ranked: Project):
 
 def test_the_reward_form_reaches_the_config(manager: Client, ranked: Project):
     sent = {"heads": "3", "l2": "2.5", "length": "removed", "inputs": "max, text"}
+    sent |= {"tried_examples": "12", "execution_weight": "30"}
     manager.post("/projects/support/runs/start/reward/", sent)
     config = Run.objects.get().config
     assert (config["heads"], config["l2"], config["steps"]) == (3, 2.5, 60)
     assert (config["length"], config["inputs"]) == ("removed", "max, text")
+    assert (config["tried_examples"], config["execution_weight"]) == (12, 30.0)
 
 
 def test_a_second_start_is_refused_while_one_goes_on(manager: Client, project: Project):
