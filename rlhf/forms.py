@@ -14,6 +14,7 @@ from rlhf import runs
 from rlhf.live import MOST
 from rlhf.lm.config_bounds import BOUNDS
 from rlhf.lm.configs import (
+    ALGORITHMS,
     DPO,
     DR_GRPO,
     GRPO,
@@ -83,9 +84,34 @@ class StartForm(forms.Form):
         raise NotImplementedError
 
 
+class CheckpointField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A checkpoint of the project, the newest first."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(queryset=Checkpoint.objects.none(), **kwargs)
+
+    def label_from_instance(self, checkpoint: Any) -> str:
+        return f"{checkpoint} · {checkpoint.pk}" if checkpoint.run_id else str(checkpoint)
+
+
+class RewardField(CheckpointField):
+    """Which reward model a run goes by; there is a choice where the project has several."""
+
+    def __init__(self) -> None:
+        super().__init__(label=_("Reward model"), empty_label=_("The newest"))
+
+    @staticmethod
+    def offer(form: StartForm) -> None:
+        """Let it offer the project's, or take it off the form where there is none but the newest."""
+        rewards = form.project.checkpoints.rewards()
+        form.fields["reward"].queryset = rewards  # type: ignore[attr-defined]
+        if rewards.count() < 2:
+            del form.fields["reward"]
+
+
 class GenerationForm(StartForm):
     config = SamplingConfig
-    advanced = ("best_of", "temperature", "top_p", "max_new_tokens")
+    advanced = ("best_of", "reward", "temperature", "top_p", "max_new_tokens")
 
     completions_per_task = forms.IntegerField(
         label=_("Instructions a task"), help_text=_("More of them make better comparisons, and take longer.")
@@ -97,6 +123,7 @@ class GenerationForm(StartForm):
         label=_("Best of"),
         help_text=_("Above 1: so many are written for each instruction that the reward model has kept."),
     )
+    reward = RewardField()
     temperature = forms.FloatField(
         label=_("Temperature"), help_text=_("Higher is more varied, and above 1 often nonsense.")
     )
@@ -107,18 +134,25 @@ class GenerationForm(StartForm):
         super().__init__(*args, project=project, **kwargs)
         shown = project.completions_per_comparison
         self.fields["completions_per_task"].initial = max(SamplingConfig.completions_per_task, shown)
+        RewardField.offer(self)
 
     def planned(self) -> dict[str, Any]:
         given = {"completions_per_task": self.fields["completions_per_task"].initial, **self.given()}
         tasks = given.pop("tasks", None)
+        given.pop("reward", None)
         return {**fill_in(SamplingConfig, given), "tasks": tasks}
 
     def start(self, user: User) -> Run:
         given = self.given()
         count = given.pop("completions_per_task", self.fields["completions_per_task"].initial)
-        tasks = given.pop("tasks", None)
+        tasks, reward = given.pop("tasks", None), given.pop("reward", None)
         return runs.start_generation(
-            project=self.project, user=user, completions_per_task=count, tasks=tasks, config=given
+            project=self.project,
+            user=user,
+            completions_per_task=count,
+            tasks=tasks,
+            reward=reward,
+            config=given,
         )
 
 
@@ -171,6 +205,7 @@ class PolicyForm(StartForm):
     """One form for all algorithms: it has the fields and defaults of the config of the one that is chosen."""
 
     advanced: ClassVar[tuple[str, ...]] = (
+        "reward",
         "learning_rate",
         "kl_coef",
         "kl_budget",
@@ -206,6 +241,7 @@ class PolicyForm(StartForm):
             "learns what each next word is worth; it then writes by that."
         ),
     )
+    reward = RewardField()
     steps = forms.IntegerField(
         label=_("Steps"),
         help_text=_("The time it takes grows with them."),
@@ -271,6 +307,9 @@ class PolicyForm(StartForm):
         defaults = {f.name: f.default for f in fields(POLICY_CONFIGS[self.chosen])}
         if "gold_every" in defaults:
             defaults["gold_every"] = GOLD_EVERY
+        if self.chosen in (*ALGORITHMS, ILQL):
+            RewardField.offer(self)
+            defaults["reward"] = None
         for name in [name for name in self.fields if name not in defaults]:
             del self.fields[name]
         for name, field in self.fields.items():
@@ -300,22 +339,21 @@ class PolicyForm(StartForm):
         offered = {"gold_every": GOLD_EVERY} if "gold_every" in self.fields else {}
         return {**offered, **super().given()}
 
+    def settings(self) -> dict[str, Any]:
+        """What was filled in of the algorithm's config."""
+        return {name: value for name, value in self.given().items() if name not in ("algorithm", "reward")}
+
     def planned(self) -> dict[str, Any]:
-        return fill_in(POLICY_CONFIGS[self.chosen], {**self.given(), "algorithm": self.chosen})
+        return fill_in(POLICY_CONFIGS[self.chosen], {**self.settings(), "algorithm": self.chosen})
 
     def start(self, user: User) -> Run:
-        config = {name: value for name, value in self.given().items() if name != "algorithm"}
-        return runs.start_policy(project=self.project, user=user, algorithm=self.chosen, config=config)
-
-
-class CheckpointField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """A policy of the project, the newest first."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(queryset=Checkpoint.objects.none(), **kwargs)
-
-    def label_from_instance(self, checkpoint: Any) -> str:
-        return f"{checkpoint} · {checkpoint.pk}" if checkpoint.run_id else str(checkpoint)
+        return runs.start_policy(
+            project=self.project,
+            user=user,
+            algorithm=self.chosen,
+            config=self.settings(),
+            reward=self.given().get("reward"),
+        )
 
 
 class EvaluationForm(StartForm):

@@ -56,9 +56,13 @@ def start_generation(
     user: Person = None,
     completions_per_task: int = 4,
     tasks: int | None = None,
+    reward: Checkpoint | None = None,
     config: Values = None,
 ) -> Run:
-    """The promoted policy writes completions for every prompt (or the first `tasks` of them)."""
+    """The promoted policy writes completions for every prompt (or the first `tasks` of them).
+
+    Where the best of some are kept, the newest reward model (or `reward`) says which.
+    """
     prompts = project.prompts.count()
     if not prompts:
         raise CannotStart(_("“%(project)s” has no tasks yet. Import some first.") % {"project": project})
@@ -75,8 +79,11 @@ def start_generation(
             _("A comparison in this project shows %(k)d instructions, so at least %(k)d a task are needed.")
             % {"k": project.completions_per_comparison}
         )
-    reward = latest_reward(project) if values["best_of"] > 1 else None
-    if values["best_of"] > 1 and reward is None:
+    if reward is not None:
+        reward = checked(reward, Checkpoint.Kind.REWARD, project)
+    if values["best_of"] == 1:
+        reward = None  # it is not asked
+    elif (reward := reward or latest_reward(project)) is None:
         raise CannotStart(_("There is no reward model yet to keep the best by. Train one first."))
     total = min(prompts, tasks or prompts)
     values["tasks"] = total

@@ -35,7 +35,7 @@ EXAMPLES = [
     OpenApiExample("Two instructions for ten tasks", {"kind": "generation", "tasks": 10}, request_only=True),
 ]
 ASKED_OF: dict[str, tuple[str, ...]] = {
-    Run.Kind.GENERATION: ("completions_per_task", "tasks"),
+    Run.Kind.GENERATION: ("completions_per_task", "tasks", "reward"),
     Run.Kind.REWARD: (),
     Run.Kind.POLICY: ("algorithm", "policy", "reward"),
     Run.Kind.EVALUATION: ("new", "old", "ask_people"),
@@ -140,7 +140,10 @@ class RunInput(serializers.Serializer[None]):
         required=False, min_value=1, max_value=2**31 - 1, help_text="So many tasks only."
     )
     policy = IdField(required=False, help_text="A checkpoint: what is trained.")
-    reward = IdField(required=False, help_text="A checkpoint: against what it is trained.")
+    reward = IdField(
+        required=False,
+        help_text="A checkpoint: what a policy is trained against, or the best of some are kept by.",
+    )
     new = IdField(required=False, help_text="A checkpoint to evaluate.")
     old = IdField(required=False, help_text="A checkpoint to compare it with.")
     ask_people = serializers.IntegerField(required=False, min_value=0, max_value=10_000)

@@ -257,6 +257,45 @@ def test_the_reward_form_reaches_the_config(manager: Client, ranked: Project):
     assert (config["tried_examples"], config["execution_weight"]) == (12, 30.0)
 
 
+def reward_model(project: Project, name: str) -> Checkpoint:
+    run = Run.objects.create(project=project, kind=Run.Kind.REWARD, state="done")
+    return Checkpoint.objects.create(project=project, kind="reward", name=name, base_model="tiny", run=run)
+
+
+def test_which_reward_model_is_asked_where_there_are_several(manager: Client, ranked: Project):
+    teaching = reward_model(ranked, "to teach")
+    addresses = [f"/projects/support/runs/start/{kind}/" for kind in ("generation", "policy")]
+    for address in addresses:
+        assert 'name="reward"' not in manager.get(address).content.decode()
+    choosing = reward_model(ranked, "to choose")
+    foreign = reward_model(Project.objects.create(name="Other", slug="other"), "foreign")
+    for address in addresses:
+        content = manager.get(address).content.decode()
+        assert 'name="reward"' in content and "to teach" in content and "foreign" not in content
+        refused = manager.post(address, {"reward": foreign.pk, "best_of": "2"})
+        assert refused.status_code == 422 and "Select a valid choice" in refused.content.decode()
+    assert 'name="reward"' not in manager.get(addresses[1] + "?algorithm=sft").content.decode()
+    assert not Run.objects.exclude(kind=Run.Kind.REWARD).exists()
+
+    manager.post(addresses[1], {"reward": teaching.pk, "steps": "3"})
+    run = Run.objects.get(kind=Run.Kind.POLICY)
+    assert run.reward == teaching and run.config["steps"] == 3 and "reward" not in run.config
+    run.delete()
+    manager.post(addresses[1])
+    assert Run.objects.get(kind=Run.Kind.POLICY).reward == choosing  # the newest
+
+
+@pytest.mark.parametrize("best_of", ["1", "2"])
+def test_the_reward_model_that_keeps_the_best_is_the_one_asked_for(
+    manager: Client, ranked: Project, best_of: str
+):
+    asked = reward_model(ranked, "to choose")
+    reward_model(ranked, "newer")
+    sent = {"reward": asked.pk, "best_of": best_of}
+    manager.post("/projects/support/runs/start/generation/", sent)
+    assert Run.objects.get(kind=Run.Kind.GENERATION).reward == (asked if best_of == "2" else None)
+
+
 def test_a_second_start_is_refused_while_one_goes_on(manager: Client, project: Project):
     make_prompt(project)
     manager.post("/projects/support/runs/start/generation/")

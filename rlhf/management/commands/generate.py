@@ -7,7 +7,7 @@ from typing import Any
 
 from annotator.models import Project
 from rlhf import runs
-from rlhf.management.following import RunCommand, settings_from
+from rlhf.management.following import RunCommand, checkpoint_named, settings_from
 from rlhf.models import Generation, Run
 
 
@@ -20,6 +20,7 @@ class Command(RunCommand):
         parser.add_argument(
             "--best-of", type=int, help="write so many for each that is kept by the reward model (default 1)"
         )
+        parser.add_argument("--reward", metavar="CHECKPOINT", help="by this reward model, not the newest one")
         parser.add_argument("--temperature", type=float)
         parser.add_argument("--top-p", type=float)
         parser.add_argument("--seed", type=int)
@@ -29,6 +30,7 @@ class Command(RunCommand):
             project=project,
             completions_per_task=options["k"],
             tasks=options["tasks"],
+            reward=checkpoint_named(options["reward"], project) if options["reward"] else None,
             config=settings_from(options, "best_of", "temperature", "top_p", "seed"),
         )
 
