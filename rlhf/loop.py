@@ -127,7 +127,7 @@ class Loop:
         a_rollout = a_text * TEXT_AND_UPDATE + a_judgement  # the reward model tries each text, as gold does
         a_step = wanted.prompts_per_step * wanted.completions_per_prompt * a_rollout
         both = 2 * self.project.prompts.held_out().count() * (self.plan.completions_per_task + 2)
-        evaluation = MARGIN * both * (a_text + 2 * a_judgement)  # by gold, and by the reward model
+        evaluation = MARGIN * both * (a_text + a_judgement)
         left = self.plan.minutes * 60 - (time.monotonic() - self.began) - evaluation - START_AND_END
         fitting = max(1, int(left / max(a_step, 0.001)) - 1)
         if fitting < wanted.steps:

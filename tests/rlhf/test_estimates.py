@@ -12,8 +12,8 @@ from django.test import Client
 from annotator.models import Project, User
 from rlhf import runs
 from rlhf.estimates import LOADING_SECONDS, RULES, _units, busy_seconds, estimate, pace_of
-from rlhf.forms import PolicyForm
 from rlhf.models import Run, RunRecord
+from rlhf.policy_form import PolicyForm
 from rlhf.stage_configs import fill_in
 from tests.factories import make_prompt
 
