@@ -11,11 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from annotator.models import Project, User
 from rlhf import runs
 from rlhf.live import MOST
-from rlhf.lm.configs import (
-    EvaluationConfig,
-    RewardConfig,
-    SamplingConfig,
-)
+from rlhf.lm.configs import EvaluationConfig, RewardConfig, SamplingConfig
 from rlhf.lm.inputs import NAMES
 from rlhf.models import Run
 from rlhf.policy_form import PolicyForm
@@ -50,23 +46,18 @@ class GenerationForm(StartForm):
         self.fields["completions_per_task"].initial = max(SamplingConfig.completions_per_task, shown)
         RewardField.offer(self)
 
+    def given(self) -> dict[str, Any]:
+        return {"completions_per_task": self.fields["completions_per_task"].initial, **super().given()}
+
     def planned(self) -> dict[str, Any]:
-        given = {"completions_per_task": self.fields["completions_per_task"].initial, **self.given()}
-        tasks = given.pop("tasks", None)
-        given.pop("reward", None)
-        return {**fill_in(SamplingConfig, given), "tasks": tasks}
+        return {**super().planned(), "tasks": self.given().get("tasks")}
 
     def start(self, user: User) -> Run:
         given = self.given()
-        count = given.pop("completions_per_task", self.fields["completions_per_task"].initial)
-        tasks, reward = given.pop("tasks", None), given.pop("reward", None)
+        asked = {name: given.pop(name, None) for name in ("tasks", "reward")}
+        count = given.pop("completions_per_task")
         return runs.start_generation(
-            project=self.project,
-            user=user,
-            completions_per_task=count,
-            tasks=tasks,
-            reward=reward,
-            config=given,
+            project=self.project, user=user, completions_per_task=count, **asked, config=given
         )
 
 

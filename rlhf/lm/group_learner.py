@@ -59,8 +59,9 @@ class GroupLearner:
                     self.before[number] = self.advantages_of(
                         rollout, figures.logprobs.detach(), figures.ref_logprobs
                     )
-                losses.append(self.loss(rollout, figures.logprobs, self.before[number]))
-            if torch.is_grad_enabled():
+                if torch.is_grad_enabled():
+                    losses.append(self.loss(rollout, figures.logprobs, self.before[number]))
+            if losses:
                 (torch.stack(losses).sum() / completions).backward()  # type: ignore[no-untyped-call]
         return measures
 

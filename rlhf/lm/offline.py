@@ -24,6 +24,7 @@ from rlhf.lm.checkpoints import adapter_tensors, add_lora, leave_policy
 from rlhf.lm.configs import OfflineConfig
 from rlhf.lm.data import Record, Sample, Task, refuse_held_out
 from rlhf.lm.gold_along import Judge
+from rlhf.lm.lora_linear import without_lora
 from rlhf.lm.over_optimisation import is_due
 from rlhf.lm.policy_samples import beside, put_into, write
 from rlhf.lm.processes import ALONE, Processes
@@ -113,7 +114,7 @@ def train(
             """Add one group's gradient; give its tokens and figures."""
             packed = pack(policy.tokenizer, groups[number])
             if number not in of_reference:
-                with torch.no_grad(), model.disable_adapter():
+                with torch.no_grad(), without_lora(model):
                     of_reference[number] = text_logprobs(model, packed)
             logprobs = text_logprobs(model, packed)
             lengths = torch.bincount(packed.owners, minlength=packed.completions).to(logprobs.device)

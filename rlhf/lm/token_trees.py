@@ -6,7 +6,6 @@ the single sequences would, and gives the same hidden states.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 from rlhf.lm.backbones import CausalLM
+from rlhf.lm.lora_linear import without_lora
 
 LOGIT_ROWS = 256  # positions whose logits over the whole vocabulary are held at once
 
@@ -105,7 +105,7 @@ def hidden_states(
     Layers count as in transformers' `hidden_states`: 0 is the embedding, -1 comes after the last norm.
     """
     inputs = packed(trees, lm.model.dtype, lm.device)
-    with without_adapters(lm):
+    with without_lora(lm.model):
         out = lm.model.get_decoder()(**inputs, output_hidden_states=set(layers) != {-1})
     return [out.last_hidden_state if layer == -1 else out.hidden_states[layer] for layer in layers]
 
@@ -127,11 +127,3 @@ def token_logprobs(
         here = row[inside] - start
         out[inside.cpu()] = (logits[here, token[inside]] - logits.logsumexp(-1)[here]).cpu()
     return out
-
-
-def without_adapters(lm: CausalLM) -> contextlib.AbstractContextManager[object]:
-    """The model as it was before LoRA, for as long as the context lasts."""
-    peft = hasattr(lm.model, "peft_config")
-    context: contextlib.AbstractContextManager[object]
-    context = lm.model.disable_adapter() if peft else contextlib.nullcontext()
-    return context
