@@ -38,9 +38,10 @@ def make_user(username: str = "", **values: Any) -> User:
 
 
 def make_project(slug: str = "", **values: Any) -> Project:
-    """A project; unless it is asked to, it puts no gold questions and no repeats among the others."""
+    """A project; unless it is asked to, it leaves no task out and adds no gold questions and no repeats."""
     slug = slug or f"project-{next(_number)}"
-    values = {"gold_rate": 0.0, "repeat_rate": 0.0, **values}
+    # A task's own hash says whether it is left out: a test would pass or not by the number it drew.
+    values = {"gold_rate": 0.0, "repeat_rate": 0.0, "held_out_share": 0.0, **values}
     values.setdefault("name", slug.replace("-", " ").capitalize())
     return Project.objects.create(slug=slug, **values)
 

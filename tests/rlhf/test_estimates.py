@@ -156,7 +156,7 @@ def test_a_form_has_the_fields_of_its_algorithm_with_their_defaults(manager: Cli
 
 
 def test_of_an_algorithm_without_a_rule_only_a_finished_run_can_tell(project: Project):
-    make_prompt(project, is_held_out=False)
+    make_prompt(project)
     other = {"algorithm": "new", "epochs": 3}
     assert estimate(project, "policy", other) is None
     finished(project, seconds=20, config=other)
