@@ -6,7 +6,8 @@
 Both sides write 8 completions of 48 tokens for each of 4 prompts, score them with the same sentence encoder,
 and make one update of LoRA adapters on all linear layers with a KL penalty to the reference, from the same
 weights, in one precision, with one number of threads. No token ends a completion, so that both have the same
-number of tokens. TRL runs without gradient checkpointing. Steps alternate, after a small one of each side,
+number of tokens. TRL runs without the gradient checkpointing that it comes with, which saves memory for time,
+unless --trl-checkpointing leaves it on. Steps alternate, after a small one of each side,
 which is not counted; figures are medians. Loading and saving are not counted. "update" holds the reference's
 pass too. The figures at the top of the JSON are those of the prompt length whose ratio is worse.
 """
@@ -59,7 +60,7 @@ def main() -> int:
         f"{options.backbone}, {torch.get_num_threads()} threads, {str(dtype).removeprefix('torch.')}, "
         f"{options.prompts} prompts x {options.completions} completions x {options.new_tokens} tokens, "
         f"LoRA r {options.lora_r}, medians of {options.steps} steps in {unit}, "
-        f"TRL's batch {options.trl_batch}",
+        f"TRL's batch {options.trl_batch}, its checkpointing {'on' if options.trl_checkpointing else 'off'}",
         flush=True,
     )
     print(f"{'prompt':>6} {'side':5} {'sampling':>9} {'scoring':>8} {'update':>7} {'step':>7} {'ratio':>6}")
@@ -90,6 +91,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--trl-batch", type=int, default=8, help="completions a batch of its update (default 8)"
     )
+    parser.add_argument(
+        "--trl-checkpointing", action="store_true", help="leave TRL's gradient checkpointing on"
+    )
     add_timing_options(parser)
     parser.add_argument(
         "--models", type=Path, default=ROOT / "var/models", help="prepared models (var/models)"
@@ -117,7 +121,14 @@ def measure(prompt_tokens: int, dtype: torch.dtype, options: argparse.Namespace)
         sample_tasks=0,
     )
     where = {"backbone": options.backbone, "models": options.models, "dtype": dtype}
-    trl = TrlSteps(config, prompts, scorer, batch=options.trl_batch, **where)
+    trl = TrlSteps(
+        config,
+        prompts,
+        scorer,
+        batch=options.trl_batch,
+        checkpointing=options.trl_checkpointing,
+        **where,
+    )
     trl(WARM_UP)
     with our_steps(replace(config, max_new_tokens=WARM_UP), prompts, scorer, **where) as steps:
         next(steps)

@@ -69,9 +69,12 @@ def our_steps(
     def steps(folder: Path) -> Iterator[Seconds]:
         lm = load_causal(backbone, models, dtype)
         run = policy_gradient.train(config, policy=lm, tasks=tasks, score=score, folder=folder)
-        before = 0.0
-        for record in run:
-            scoring, before = scorer.seconds - before, scorer.seconds
+        while True:
+            before = scorer.seconds  # between these steps come TRL's, which score too
+            record = next(run, None)
+            if record is None:
+                return
+            scoring = scorer.seconds - before
             tokens = config.prompts_per_step * config.completions_per_prompt * config.max_new_tokens
             sampling = record.values["sampling_seconds"]
             assert round(record.values["tokens_per_s"] * sampling) == tokens
@@ -97,6 +100,7 @@ class TrlSteps:
         scorer: Scorer,
         *,
         batch: int,
+        checkpointing: bool,
         backbone: str,
         models: Path,
         dtype: torch.dtype,
@@ -151,7 +155,7 @@ class TrlSteps:
                 epsilon=config.clip_coef,
                 loss_type="grpo",
                 optim="adamw_torch",
-                gradient_checkpointing=False,
+                gradient_checkpointing=checkpointing,
                 bf16=dtype == torch.bfloat16,
                 use_cpu=not torch.cuda.is_available(),
                 save_strategy="no",

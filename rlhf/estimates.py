@@ -29,13 +29,14 @@ POLICY_GRADIENT, OFFLINE = "policy_gradient", "offline"
 RULES: dict[str, float] = {
     Run.Kind.GENERATION: 90 / (608 * 48),
     Run.Kind.SCORING: 98 / (608 * 6),
-    Run.Kind.REWARD: 27 / 608,
+    Run.Kind.REWARD: 124 / 608,
     Run.Kind.EVALUATION: 206 / (2 * 42 * 4 * 48),
     POLICY_GRADIENT: 22.5 / (8 * 6 * 40),
     OFFLINE: 8.2 / 8,
 }
 """Seconds a unit with the embedded model on two free cores (docs/LOG.md, 2026-11-23: "the whole loop on two
-free cores"; of DPO and SFT the update in "what a step of RLOO costs")."""
+free cores"; of DPO and SFT the update in "what a step of RLOO costs"; of reward models 2026-11-27,
+"`make loop` with the new learning rate")."""
 
 Config = Mapping[str, Any]
 
