@@ -44,17 +44,19 @@ from policy_trainers import TRAINERS, Settings, train  # noqa: E402
 from rlhf.lm.backbones import CausalLM, load_causal, load_encoder  # noqa: E402
 from rlhf.lm.best_of_n import pessimistic  # noqa: E402
 from rlhf.lm.checkpoints import load_policy  # noqa: E402
-from rlhf.lm.configs import EvaluationConfig  # noqa: E402
+from rlhf.lm.configs import EvaluationConfig, SamplingConfig  # noqa: E402
 from rlhf.lm.evaluation import control_items, divergence  # noqa: E402
 from rlhf.lm.gold import leaks  # noqa: E402
 from rlhf.lm.metrics import Interval, bootstrap_mean  # noqa: E402
 from rlhf.lm.reward_model import RewardModel  # noqa: E402
 
-READ = 16
-"""Samples a left-out prompt, of the untouched generator as of a trained one; best-of-16 takes one of them."""
+UNTOUCHED, READ = 32, 16
+"""Samples a left-out prompt, of the untouched generator and of a trained one. All gains are against the
+first, and best-of-16 takes one of 16 of them."""
 BEST_OF = 8
 """Samples of a trained one of which the reward takes the best."""
-PESSIMISM = 0.5
+PESSIMISM = SamplingConfig.pessimism
+"""As the site chooses the best of n."""
 READING_SEED = 1000  # of the samples that are judged: another for each seed of training
 
 
@@ -162,7 +164,7 @@ class Seed:
             self.base,
             self.split,
             self.folder / "untouched.json",
-            count=READ,
+            count=UNTOUCHED,
             seed=READING_SEED + seed,
         )
         written = [
@@ -170,7 +172,7 @@ class Seed:
         ]
         self.people = by_task(written, golds(self.base, written, self.folder / "people.json").tolist())
         self.before = by_task(self.items, self.gold.ravel().tolist())
-        spreads = np.repeat(self.gold.std(1), READ).tolist()
+        spreads = np.repeat(self.gold.std(1), UNTOUCHED).tolist()
         self.spread = by_task(self.items, spreads)
 
     def row(self, way: str, after: dict[str, float], **more: Any) -> Row:
@@ -200,8 +202,7 @@ class Seed:
         singles = [self.best("", heads[:, k], 16).after for k in range(heads.shape[1])]
         average = {name: float(np.mean([one[name] for one in singles])) for name in singles[0]}
         rows.append(self.row("best of 16, a single head", average))
-        oracle = self.gold.max(1).repeat(READ)
-        rows.append(self.row("best of 16, by gold", by_task(self.items, oracle.tolist())))
+        rows.append(self.row("best of 16, by gold", self.best("", self.gold, 16).after))
         return rows
 
     def best(self, way: str, scores: np.ndarray, n: int) -> Row:

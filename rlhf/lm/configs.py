@@ -16,8 +16,9 @@ class SamplingConfig:
     best_of: int = 1
     """Candidates written for each completion that is kept: the ones kept are those that the reward model
     scores highest. 1 keeps all."""
-    pessimism: float = 0.5
-    """That score is mean - pessimism * std over the reward model's heads."""
+    pessimism: float = 1.0
+    """That score is mean - pessimism * std over the reward model's heads. Between 0 and 2 it hardly matters
+    which (docs/LOG.md)."""
     temperature: float = 0.8
     """At 1 without a cut the embedded model writes noise."""
     top_p: float = 0.95
@@ -202,8 +203,9 @@ class IlqlConfig:
     top_p: float = 0.95
     """Of those samples: Q-learning may learn from texts that are not the policy's own."""
     max_new_tokens: int = 40
-    pessimism: float = 0.5
-    """Reward = mean - pessimism * std over the reward model's heads."""
+    pessimism: float = 4.0
+    """Reward = mean - pessimism * std over the reward model's heads. What they agree on carries over to other
+    tasks (docs/LOG.md): to learn from takes more of it than to choose by."""
     copy_penalty: float = 2.0
     """Taken off the score of a text that copies the instruction which the prompt shows as an example."""
     epochs: int = 12

@@ -99,7 +99,7 @@ def test_of_more_candidates_those_are_kept_that_it_scores_highest(rewarded: Proj
     )
     config = SamplingConfig(completions_per_task=4, best_of=3, max_new_tokens=10, seed=1)
     kept = write(lm, {task.id: task}, config, reward)[task.id]
-    scores = {c.text: pessimistic(*reward.score([(task, c.text)]), 0.5)[0] for c in all_of_them[task.id]}
+    scores = {c.text: pessimistic(*reward.score([(task, c.text)]), 1.0)[0] for c in all_of_them[task.id]}
     assert [c.text for c in kept] == sorted(scores, key=lambda text: -scores[text])[:4]
 
 
