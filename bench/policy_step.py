@@ -7,9 +7,9 @@ Both sides write 8 completions of 48 tokens for each of 4 prompts, score them wi
 and make one update of LoRA adapters on all linear layers with a KL penalty to the reference, from the same
 weights, in one precision, with one number of threads. No token ends a completion, so that both have the same
 number of tokens. TRL runs without the gradient checkpointing that it comes with, which saves memory for time,
-unless --trl-checkpointing leaves it on. Steps alternate, after a small one of each side,
-which is not counted; figures are medians. Loading and saving are not counted. "update" holds the reference's
-pass too. The figures at the top of the JSON are those of the prompt length whose ratio is worse.
+unless --trl-checkpointing leaves it on. Steps alternate, after a small one of each side, which is not
+counted; figures are medians. Loading and saving are not counted. "update" holds the reference's pass too. The
+figures at the top of the JSON are those of the prompt length whose ratio is worse.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ def measure(prompt_tokens: int, dtype: torch.dtype, options: argparse.Namespace)
     tokenizer = load_causal(options.backbone, options.models, dtype).tokenizer
     count = options.prompts * (options.steps + 1)
     prompts = [prompt_of(tokenizer, prompt_tokens, seed) for seed in range(count)]
-    scorer = Scorer(load_encoder("minilm", options.models), clock)
+    encoder = load_encoder("minilm", options.models)
+    our_scorer, trl_scorer = (Scorer(encoder, clock) for _ in range(2))
     config = PolicyConfig(
         algorithm=GRPO,
         steps=options.steps,
@@ -124,16 +125,16 @@ def measure(prompt_tokens: int, dtype: torch.dtype, options: argparse.Namespace)
     trl = TrlSteps(
         config,
         prompts,
-        scorer,
+        trl_scorer,
         batch=options.trl_batch,
         checkpointing=options.trl_checkpointing,
         **where,
     )
     trl(WARM_UP)
-    with our_steps(replace(config, max_new_tokens=WARM_UP), prompts, scorer, **where) as steps:
+    with our_steps(replace(config, max_new_tokens=WARM_UP), prompts, our_scorer, **where) as steps:
         next(steps)
     ours, theirs = [], []
-    with our_steps(config, prompts, scorer, **where) as steps:
+    with our_steps(config, prompts, our_scorer, **where) as steps:
         for _ in range(options.steps):
             ours.append(next(steps))
             theirs.append(trl(options.new_tokens))

@@ -35,7 +35,10 @@ class Seconds:
 
 
 class Scorer:
-    """Stands for a reward model: a random direction in a sentence encoder's space. It times itself."""
+    """Stands for a reward model: a random direction in a sentence encoder's space.
+
+    It times itself, so each side has its own.
+    """
 
     def __init__(self, encoder: Encoder, clock: Clock) -> None:
         width = encoder.model.config.hidden_size
@@ -69,12 +72,9 @@ def our_steps(
     def steps(folder: Path) -> Iterator[Seconds]:
         lm = load_causal(backbone, models, dtype)
         run = policy_gradient.train(config, policy=lm, tasks=tasks, score=score, folder=folder)
-        while True:
-            before = scorer.seconds  # between these steps come TRL's, which score too
-            record = next(run, None)
-            if record is None:
-                return
-            scoring = scorer.seconds - before
+        before = scorer.seconds
+        for record in run:
+            scoring, before = scorer.seconds - before, scorer.seconds
             tokens = config.prompts_per_step * config.completions_per_prompt * config.max_new_tokens
             sampling = record.values["sampling_seconds"]
             assert round(record.values["tokens_per_s"] * sampling) == tokens

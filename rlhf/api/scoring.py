@@ -72,7 +72,7 @@ class ScoreQuery(serializers.Serializer[None]):
         default=PolicyConfig.pessimism,
         min_value=0,
         max_value=10,
-        help_text="rewards = mean - pessimism * std, as in this site's own training.",
+        help_text="rewards = mean - pessimism * std, as in this site's own policy gradients.",
     )
 
 

@@ -95,6 +95,7 @@ class Features:
             "encoder": self.encoder.name if self.encoder else None,
             "encoder_hash": self.encoder.weights_hash if self.encoder else None,
         }
+        # Not named where it is the default: older checkpoints and kept features stay good.
         return found if self.tried == TRIED else found | {"tried": self.tried}
 
     @property

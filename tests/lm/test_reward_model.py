@@ -27,6 +27,7 @@ from tests.tiny import make_tiny_model
 CONFIG = RewardConfig(heads=3, l2=10.0, steps=20, bootstrap=200)
 GOOD = ["Write the answer.", "Write a word.", "Write one sentence."]
 BAD = ["reply reply reply", "polite polite", "customer email"]
+SHOWN = tuple(Example(f"in {n}", f"out {n}") for n in range(4))
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,13 @@ def dataset(*, tasks: int = 24, held_out: int = 8) -> Dataset:
                 Judgment(f"{n}{annotator}", f"{n}", annotator, completions, ranks, simulated=n % 2 == 0)
             )
     return Dataset(named, tuple(judgments))
+
+
+def dataset_with_examples() -> Dataset:
+    """The same, and each task shows SHOWN."""
+    data = dataset()
+    tasks = {name: dataclasses.replace(task, examples=SHOWN) for name, task in data.tasks.items()}
+    return dataclasses.replace(data, tasks=tasks)
 
 
 def train(data: Dataset, features: Features, folder: Path, config: RewardConfig = CONFIG) -> RewardReport:
@@ -87,17 +95,13 @@ def test_it_tries_as_many_examples_as_it_was_told_also_when_loaded(
     features: Features, trained: tuple[RewardReport, Path], models: Path, tmp_path: Path
 ) -> None:
     """The default is not named in the features' identity: older checkpoints and kept features stay good."""
-    shown = tuple(Example(f"in {n}", f"out {n}") for n in range(4))
-    data = dataset()
-    data = dataclasses.replace(
-        data, tasks={name: dataclasses.replace(task, examples=shown) for name, task in data.tasks.items()}
-    )
+    data = dataset_with_examples()
     config = dataclasses.replace(CONFIG, tried_examples=2, execution_weight=30.0)
     train(data, features, tmp_path / "two", config)
     model = RewardModel.load(tmp_path / "two", models)
     assert model.features.tried == 2 and model.features.identity["tried"] == 2
     assert RewardModel.load(trained[1], models).features.tried == 4 and "tried" not in features.identity
-    fewer, as_many = (dataclasses.replace(data.tasks["0"], examples=shown[:n]) for n in (1, 2))
+    fewer, as_many = (dataclasses.replace(data.tasks["0"], examples=SHOWN[:n]) for n in (1, 2))
     scores = [model.score([(task, GOOD[0])])[0] for task in (fewer, as_many)]
     assert scores[0] != pytest.approx(scores[1])
 
@@ -106,11 +110,7 @@ def test_what_comes_of_an_instruction_can_be_heeded_more(
     features: Features, models: Path, tmp_path: Path
 ) -> None:
     """What its columns move beside all others grows, though the penalty is the same."""
-    shown = tuple(Example(f"in {n}", f"out {n}") for n in range(4))
-    data = dataset()
-    data = dataclasses.replace(
-        data, tasks={name: dataclasses.replace(task, examples=shown) for name, task in data.tasks.items()}
-    )
+    data = dataset_with_examples()
     ratios = []
     for weight in (1.0, 30.0):
         folder = tmp_path / str(weight)
